@@ -1,0 +1,142 @@
+"""What the kernels cost a call, beside the alternatives in the same run.
+
+Figures are ratios, since machines differ and are shared: each pair is timed in turns, and the
+least time of many turns is compared, which other work on the machine can only raise.
+"""
+
+from __future__ import annotations
+
+import platform
+import timeit
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pmon._dsp import LevelMeter, SpeakingDetector, dbov, peak, rms
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # gone from Python 3.13, then audioop-lts
+    import audioop
+
+SAMPLE_RATE = 48_000
+TURNS = 40
+CALLS = 2000
+
+
+def block(samples: int = 480) -> npt.NDArray[np.int16]:
+    """Noise at -26 dBov: 480 samples are the 10 ms that LiveKit delivers at a time."""
+    noise = np.random.default_rng(1).normal(0, 32768 * 10 ** (-26 / 20), samples)
+    return noise.astype(np.int16)
+
+
+def numpy_rms(data: bytes) -> float:
+    samples = np.frombuffer(data, dtype=np.int16).astype(np.float64)
+    return float(np.sqrt(np.mean(samples * samples))) / 32768
+
+
+def least_times(*functions: Callable[[], Any]) -> list[float]:
+    """Seconds a call of each, timed in turns."""
+    timers = [timeit.Timer(function) for function in functions]
+    least = [float("inf")] * len(timers)
+    for _ in range(TURNS):
+        for index, timer in enumerate(timers):
+            least[index] = min(least[index], timer.timeit(CALLS) / CALLS)
+    return least
+
+
+def note(benchmark: BenchmarkFixture, samples: int, **figures: float) -> None:
+    benchmark.extra_info |= {
+        "samples_per_channel": samples,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        **{name: round(figure, 2) for name, figure in figures.items()},
+    }
+
+
+@pytest.mark.benchmark(group="rms")
+def test_rms_beats_audioop_and_numpy(benchmark: BenchmarkFixture) -> None:
+    samples = block()
+    data = samples.tobytes()
+    view = memoryview(data).cast("h")
+    assert rms(view) == pytest.approx(numpy_rms(data), rel=1e-12)
+    assert audioop.rms(data, 2) == int(rms(view) * 32768)
+    ours, theirs, numpys = least_times(
+        lambda: rms(view), lambda: audioop.rms(data, 2), lambda: numpy_rms(data)
+    )
+    note(benchmark, 480, audioop_ratio=theirs / ours, numpy_ratio=numpys / ours)
+    benchmark(rms, view)
+    assert theirs / ours >= 3
+    assert numpys / ours >= 10
+
+
+@pytest.mark.benchmark(group="block")
+def test_the_whole_work_of_a_block_is_a_few_calls_of_rms(benchmark: BenchmarkFixture) -> None:
+    samples = block()
+    view = memoryview(samples.tobytes()).cast("h")
+    level, detector = LevelMeter(SAMPLE_RATE), SpeakingDetector(SAMPLE_RATE)
+
+    def work() -> None:
+        level.process(view)
+        detector.process(view)
+
+    for _ in range(10):
+        work()
+    assert level.rms == pytest.approx(numpy_rms(samples.tobytes()), rel=1e-12)
+    one_rms, whole = least_times(lambda: rms(view), work)
+    note(benchmark, 480, rms_calls=whole / one_rms)
+    benchmark(work)
+    assert whole / one_rms <= 8
+
+
+@pytest.mark.benchmark(group="size")
+@pytest.mark.parametrize("samples", [160, 480, 960, 4800])
+def test_rms_by_size(benchmark: BenchmarkFixture, samples: int) -> None:
+    data = block(samples)
+    assert rms(data) == pytest.approx(numpy_rms(data.tobytes()), rel=1e-12)
+    note(benchmark, samples)
+    benchmark(rms, memoryview(data.tobytes()).cast("h"))
+
+
+@pytest.mark.benchmark(group="kernels")
+@pytest.mark.parametrize(
+    ("kernel", "oracle"),
+    [
+        pytest.param(rms, lambda x: np.sqrt(np.mean(x**2)), id="rms"),
+        pytest.param(dbov, lambda x: 10 * np.log10(np.mean(x**2)), id="dbov"),
+        pytest.param(peak, lambda x: np.max(np.abs(x)), id="peak"),
+    ],
+)
+def test_kernels(
+    benchmark: BenchmarkFixture, kernel: Callable[[Any], float], oracle: Callable[[Any], float]
+) -> None:
+    data = block()
+    view = memoryview(data.tobytes()).cast("h")
+    assert kernel(view) == pytest.approx(float(oracle(data / 32768)), rel=1e-12)
+    note(benchmark, 480)
+    benchmark(kernel, view)
+
+
+@pytest.mark.benchmark(group="stream")
+@pytest.mark.parametrize("num_channels", [1, 2])
+def test_a_frame_of_100_ms(benchmark: BenchmarkFixture, num_channels: int) -> None:
+    """What the portable audio tier feeds at a time."""
+    samples = block(4800 * num_channels)
+    view = memoryview(samples.tobytes()).cast("h")
+    level = LevelMeter(SAMPLE_RATE, num_channels)
+    detector = SpeakingDetector(SAMPLE_RATE, num_channels)
+
+    def work() -> None:
+        level.process(view)
+        detector.process(view)
+
+    work()
+    assert level.rms == pytest.approx(numpy_rms(samples.tobytes()), rel=1e-12)
+    note(benchmark, 4800)
+    benchmark(work)

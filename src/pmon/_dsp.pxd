@@ -1,0 +1,115 @@
+"""Meter state as plain C structs, so that native code can embed and feed meters without Python.
+
+A meter has one feeder at a time: the functions take no lock. They touch no Python object, so
+they may run on any thread, with or without the GIL.
+"""
+
+from libc.stdint cimport int16_t, int32_t, int64_t
+
+cdef enum:
+    MAX_CHANNELS = 8
+    LOUDEST_BLOCKS = 10        # 100 ms: the span whose loudness the threshold judges
+    FLOOR_WINDOWS = 9          # the floor is the least power of the last 1.6 to 1.8 s ...
+    FLOOR_WINDOW_BLOCKS = 20   # ... in windows of 200 ms
+    HANGOVER_BLOCKS = 25       # 250 ms of quiet end a run
+    BACKGROUND_BLOCKS = 10     # the last of them tell how quiet it is behind it
+    MAX_TRANSITIONS = 64
+    MAX_FRAMES = 512
+
+
+cdef struct stats_t:
+    int64_t sum
+    int64_t sum_of_squares
+    int32_t low
+    int32_t high
+
+
+cdef struct level_meter_t:
+    int num_channels
+    int64_t window                      # samples per channel of 100 ms
+    int64_t filled
+    int64_t position                    # samples per channel fed so far
+    int64_t sum[MAX_CHANNELS]           # of the open window
+    int64_t sum_of_squares
+    int32_t peak
+    double last_power                   # of the last complete window, scaled to -1..1
+    double last_dc
+    int32_t last_peak
+    int64_t clipped_samples             # of the whole stream
+    int64_t silent_samples              # per channel, in windows that were all zero
+    int clip_run
+
+
+cdef struct transition_t:
+    bint speaking
+    int64_t position
+
+
+cdef struct speaking_t:
+    int num_channels
+    int64_t block                       # samples per channel of 10 ms
+    double threshold                    # power that the loudest 100 ms must reach
+    int64_t filled
+    int64_t position                    # of the end of the last complete block
+    int64_t sum[MAX_CHANNELS]           # of the open block
+    int64_t sum_of_squares[MAX_CHANNELS]
+    double previous
+    double smoothed
+    double slow
+    double windows[FLOOR_WINDOWS]
+    int window_blocks
+    double floor
+    double recent[LOUDEST_BLOCKS]
+    int recent_at
+    double recent_sum
+    # the run, from its onset on; it is speech once it has been accepted
+    bint in_run
+    bint accepted
+    int64_t stretch_start
+    int stretch_blocks
+    int loud_blocks
+    int64_t run_start
+    int64_t last_speech
+    int64_t run_blocks
+    int quiet_blocks
+    double loudest
+    double run_peak
+    int soft_blocks
+    int peak_blocks
+    double run_energy
+    double pending[HANGOVER_BLOCKS + 1]  # power of the quiet blocks since the last speech
+    double pending_energy
+    # what is billed
+    int64_t speech_samples              # of runs that are over
+    double speech_energy
+    int64_t speech_blocks
+    # what is to be told
+    transition_t transitions[MAX_TRANSITIONS]
+    int first_transition
+    int num_transitions
+    bint skip_stop
+
+
+cdef struct frame_rate_t:
+    double window_s
+    int capacity
+    int first
+    int count
+    int64_t frames
+    double times[MAX_FRAMES]
+
+
+cdef stats_t measure_samples(const int16_t *samples, Py_ssize_t n) noexcept nogil
+
+cdef void level_init(level_meter_t *meter, int sample_rate, int num_channels) noexcept nogil
+cdef void level_feed(level_meter_t *meter, const int16_t *samples, Py_ssize_t n) noexcept nogil
+
+cdef void speaking_init(
+    speaking_t *detector, int sample_rate, int num_channels, double threshold
+) noexcept nogil
+cdef int speaking_feed(speaking_t *detector, const int16_t *samples, Py_ssize_t n) noexcept nogil
+cdef void speaking_end_run(speaking_t *detector) noexcept nogil
+
+cdef void frame_rate_init(frame_rate_t *meter, double window_s, int capacity) noexcept nogil
+cdef void frame_rate_add(frame_rate_t *meter, double now) noexcept nogil
+cdef double frame_rate_fps(const frame_rate_t *meter, double now) noexcept nogil

@@ -1,0 +1,248 @@
+# cython: language_level=3, auto_pickle=False, cdivision=True, freethreading_compatible=True
+"""Measures of int16 PCM and the meters built on them, without copying a sample.
+
+Everything takes *samples*: a C-contiguous, one-dimensional buffer of native int16, channels
+interleaved: ``array("h")``, ``memoryview(...).cast("h")``, a NumPy int16 array or a LiveKit
+``AudioFrame.data``. Anything else is a TypeError that says what came instead.
+
+Levels are RMS of samples scaled to -1..1 (0 to 1), or dBov: a full-scale square wave is 0 dBov and
+a full-scale sine -3.01 (ITU-T G.100.1). Silence has the floor -127 dBov that RFC 6464 gives it.
+
+A meter may be moved between threads, but only one may use it at a time.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_FORMAT,
+    PyBUF_ND,
+    PyBuffer_Release,
+    PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from libc.math cimport isfinite, log10, sqrt
+from libc.string cimport memset
+
+cdef extern from *:
+    """
+    #define PMON_CLIP_LEVEL 32734
+    #define PMON_CLIP_RUN 3
+    #define PMON_SCALE (32768.0 * 32768.0)
+    #define PMON_ONSET_BLOCKS 3      /* loud for 30 ms begins a run */
+    #define PMON_SOFT_BLOCKS 3       /* see _modulated */
+    #define PMON_ON 7.943            /* 9 dB over the floor */
+    #define PMON_OFF 3.162           /* 5 dB over the floor */
+    #define PMON_LEAST_FLOOR 1e-7    /* -70 dBov: quieter is no room but a codec's silence */
+    #define PMON_MODULATION 4.0      /* 6 dB */
+    """
+    const int C_CLIP_LEVEL "PMON_CLIP_LEVEL"
+    const int C_CLIP_RUN "PMON_CLIP_RUN"
+    const double SCALE "PMON_SCALE"
+    const int ONSET_BLOCKS "PMON_ONSET_BLOCKS"
+    const int SOFT_BLOCKS "PMON_SOFT_BLOCKS"
+    const double ON "PMON_ON"
+    const double OFF "PMON_OFF"
+    const double LEAST_FLOOR "PMON_LEAST_FLOOR"
+    const double MODULATION "PMON_MODULATION"
+
+SILENCE_DBOV = -127.0
+CLIP_LEVEL = C_CLIP_LEVEL  # 0.999 of full scale
+CLIP_RUN = C_CLIP_RUN  # so many samples at the rail in a row are clipping, fewer are a peak
+
+
+# --- buffers
+
+
+cdef inline int _acquire(object samples, Py_buffer *view) except -1:
+    """Take the samples of an int16 buffer; the caller releases the view."""
+    if not PyObject_CheckBuffer(samples):
+        raise TypeError(f"samples must be an int16 buffer, not {type(samples).__name__}")
+    try:
+        PyObject_GetBuffer(samples, view, PyBUF_ND | PyBUF_FORMAT)
+    except (BufferError, ValueError):  # NumPy says ValueError
+        raise TypeError("samples must be C-contiguous") from None
+    if view.itemsize == 2 and view.ndim == 1 and _is_int16(view.format):
+        return 0
+    try:
+        layout = "bytes" if view.format == NULL else view.format.decode("ascii", "replace")
+        raise TypeError(
+            f"samples must be one-dimensional native int16 (format 'h'),"
+            f" not {view.ndim}-dimensional of format {layout!r}"
+        )
+    finally:
+        PyBuffer_Release(view)
+
+
+cdef inline bint _is_int16(const char *layout) noexcept nogil:
+    if layout == NULL:
+        return False
+    if layout[0] == c"@" or layout[0] == c"=":
+        layout += 1
+    return layout[0] == c"h" and layout[1] == 0
+
+
+cdef inline int _check_whole(Py_ssize_t n, int num_channels) except -1:
+    if num_channels > 1 and n % num_channels:
+        raise ValueError(f"{n} samples are no whole frames of {num_channels} channels")
+    return 0
+
+
+cdef int _check_stream(int sample_rate, int num_channels) except -1:
+    if not 8000 <= sample_rate <= 192000:
+        raise ValueError(f"sample_rate must be 8000 to 192000 Hz, not {sample_rate}")
+    if not 1 <= num_channels <= MAX_CHANNELS:
+        raise ValueError(f"num_channels must be 1 to {MAX_CHANNELS}, not {num_channels}")
+    return 0
+
+
+# --- kernels
+
+
+cdef inline int64_t _sum_of_squares(const int16_t *samples, Py_ssize_t n) noexcept nogil:
+    # The square of an int16 fits an int32, 2**33 of them an int64: exact for 13 hours at 192 kHz.
+    cdef int64_t total = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        total += <int32_t>samples[i] * <int32_t>samples[i]
+    return total
+
+
+cdef stats_t measure_samples(const int16_t *samples, Py_ssize_t n) noexcept nogil:
+    """Sum, sum of squares and extremes in one pass."""
+    cdef stats_t stats
+    cdef int64_t total = 0, squares = 0
+    cdef int16_t low = 32767, high = -32768
+    cdef Py_ssize_t i
+    for i in range(n):
+        total += samples[i]
+        squares += <int32_t>samples[i] * <int32_t>samples[i]
+        low = samples[i] if samples[i] < low else low
+        high = samples[i] if samples[i] > high else high
+    stats.sum = total
+    stats.sum_of_squares = squares
+    stats.low = low if n else 0
+    stats.high = high if n else 0
+    return stats
+
+
+cdef inline int32_t _peak(stats_t stats) noexcept nogil:
+    return stats.high if stats.high > -stats.low else -stats.low
+
+
+cdef inline double _dbov(double power) noexcept nogil:
+    cdef double level = 10.0 * log10(power) if power > 0 else -127.0
+    return level if level > -127.0 else -127.0
+
+
+def sum_of_squares(samples) -> int:
+    """Exact sum of the squared samples; 0 for no samples."""
+    cdef Py_buffer view
+    _acquire(samples, &view)
+    try:
+        return _sum_of_squares(<const int16_t *>view.buf, view.len // 2)
+    finally:
+        PyBuffer_Release(&view)
+
+
+def rms(samples) -> float:
+    """Root mean square of samples scaled to -1..1; 0.0 for no samples."""
+    cdef Py_buffer view
+    _acquire(samples, &view)
+    cdef Py_ssize_t n = view.len // 2
+    cdef int64_t total = _sum_of_squares(<const int16_t *>view.buf, n)
+    PyBuffer_Release(&view)
+    return sqrt(total / (n * SCALE)) if n else 0.0
+
+
+def dbov(samples) -> float:
+    """Level in dBov; -127.0 for digital silence and for no samples."""
+    cdef Py_buffer view
+    _acquire(samples, &view)
+    cdef Py_ssize_t n = view.len // 2
+    cdef int64_t total = _sum_of_squares(<const int16_t *>view.buf, n)
+    PyBuffer_Release(&view)
+    return _dbov(total / (n * SCALE)) if n else -127.0
+
+
+def peak(samples) -> float:
+    """Largest absolute sample, 0 to 1; 0.0 for no samples."""
+    cdef Py_buffer view
+    _acquire(samples, &view)
+    cdef stats_t stats = measure_samples(<const int16_t *>view.buf, view.len // 2)
+    PyBuffer_Release(&view)
+    return _peak(stats) / 32768.0
+
+
+def dc(samples) -> float:
+    """Mean of samples scaled to -1..1; 0.0 for no samples."""
+    cdef Py_buffer view
+    _acquire(samples, &view)
+    cdef Py_ssize_t n = view.len // 2
+    cdef stats_t stats = measure_samples(<const int16_t *>view.buf, n)
+    PyBuffer_Release(&view)
+    return stats.sum / (n * 32768.0) if n else 0.0
+
+
+def is_digital_silence(samples) -> bool:
+    """Whether every sample is zero; true of no samples."""
+    cdef Py_buffer view
+    _acquire(samples, &view)
+    cdef stats_t stats = measure_samples(<const int16_t *>view.buf, view.len // 2)
+    PyBuffer_Release(&view)
+    return stats.low == 0 and stats.high == 0
+
+
+def zero_crossings(samples) -> int:
+    """How often the sign changes, without the DC part and with a dead band of 3 steps (1e-4).
+
+    Counts mono samples; interleaved channels have no meaning here. Unvoiced speech has many,
+    hum has few.
+    """
+    cdef Py_buffer view
+    _acquire(samples, &view)
+    cdef Py_ssize_t n = view.len // 2
+    cdef const int16_t *data = <const int16_t *>view.buf
+    cdef stats_t stats = measure_samples(data, n)
+    cdef double mean = <double>stats.sum / n if n else 0.0
+    cdef double value
+    cdef int sign = 0, crossings = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        value = data[i] - mean
+        if value > 3.3:
+            crossings += sign < 0
+            sign = 1
+        elif value < -3.3:
+            crossings += sign > 0
+            sign = -1
+    PyBuffer_Release(&view)
+    return crossings
+
+
+def clipped_runs(samples) -> tuple[int, int]:
+    """How many runs of at least 3 samples at the rail there are, and how many samples in them.
+
+    Counts mono samples. The rail is 0.999 of full scale: gain stages after the clipping one may
+    have scaled it down a little.
+    """
+    cdef Py_buffer view
+    _acquire(samples, &view)
+    cdef const int16_t *data = <const int16_t *>view.buf
+    cdef Py_ssize_t i
+    cdef int64_t runs = 0, clipped = 0
+    cdef int run = 0
+    for i in range(view.len // 2):
+        if -C_CLIP_LEVEL < data[i] < C_CLIP_LEVEL:
+            run = 0
+            continue
+        run += 1
+        if run == C_CLIP_RUN:
+            runs += 1
+            clipped += C_CLIP_RUN
+        elif run > C_CLIP_RUN:
+            clipped += 1
+    PyBuffer_Release(&view)
+    return runs, clipped
+
+
+include "_level.pxi"
+include "_speaking.pxi"
+include "_frame_rate.pxi"

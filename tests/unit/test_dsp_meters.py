@@ -1,0 +1,146 @@
+"""The meters: how audio is cut into calls never matters, and figures are those of the formulas."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pmon._dsp import FrameRateMeter, LevelMeter, SpeakingDetector
+
+
+@pytest.mark.parametrize("make", [LevelMeter, SpeakingDetector])
+@pytest.mark.parametrize(
+    ("sample_rate", "num_channels", "named"),
+    [(7999, 1, "7999"), (192_001, 1, "192001"), (48_000, 0, "not 0"), (48_000, 9, "not 9")],
+)
+def test_streams_that_cannot_be(
+    make: type[LevelMeter], sample_rate: int, num_channels: int, named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        make(sample_rate, num_channels)
+
+
+@pytest.mark.parametrize("make", [LevelMeter, SpeakingDetector])
+def test_half_a_frame_is_refused_and_changes_nothing(make: type[LevelMeter]) -> None:
+    meter = make(8000, 2)
+    with pytest.raises(ValueError, match="no whole frames of 2 channels"):
+        meter.process(np.zeros(161, np.int16))
+    assert meter.samples_per_channel == 0
+
+
+class TestLevelMeter:
+    def test_the_last_hundred_milliseconds(self) -> None:
+        meter = LevelMeter(48_000)
+        assert (meter.rms, meter.dbov, meter.peak) == (0.0, -127.0, 0.0)
+        quiet = np.full(4800, 100, np.int16)
+        loud = np.tile(np.array([8000, -16000], np.int16), 2400)
+        meter.process(np.concatenate([quiet, loud, quiet[:100]]))
+        assert meter.rms == pytest.approx(float(np.sqrt(np.mean((loud / 32768) ** 2))))
+        assert meter.dbov == pytest.approx(20 * math.log10(meter.rms))
+        assert meter.peak == 16000 / 32768
+        assert meter.dc == pytest.approx(-4000 / 32768)
+        assert meter.samples_per_channel == 9700
+        meter.reset()
+        assert (meter.rms, meter.samples_per_channel) == (0.0, 0)
+
+    def test_opposite_offsets_of_two_channels_do_not_cancel(self) -> None:
+        meter = LevelMeter(8000, 2)
+        meter.process(np.tile(np.array([3000, -3000], np.int16), 800))
+        assert abs(meter.dc) == pytest.approx(3000 / 32768)
+
+    def test_clipping_and_silence_are_counted_over_the_whole_stream(self) -> None:
+        meter = LevelMeter(8000)
+        stream = np.zeros(2400, np.int16)
+        stream[800:805] = 32767
+        stream[900:902] = 32767  # too short
+        meter.process(stream)
+        assert meter.clipped_samples == 5
+        assert meter.silent_samples == 1600
+
+    @given(st.lists(st.integers(0, 1500), max_size=12), st.integers(1, 3))
+    def test_chunks_do_not_matter(self, cuts: list[int], num_channels: int) -> None:
+        rng = np.random.default_rng(3)
+        stream = rng.integers(-32768, 32768, 2000 * num_channels).astype(np.int16)
+        stream[300:320] = 32767
+        whole, cut = LevelMeter(8000, num_channels), LevelMeter(8000, num_channels)
+        whole.process(stream)
+        for piece in np.split(stream, [c * num_channels for c in sorted(cuts)]):
+            cut.process(piece)
+        for name in ("rms", "peak", "dc", "clipped_samples", "silent_samples"):
+            assert getattr(whole, name) == getattr(cut, name)
+
+
+class TestFrameRateMeter:
+    def test_a_steady_stream(self) -> None:
+        meter = FrameRateMeter()
+        for n in range(90):
+            meter.add(n / 30)
+        assert meter.fps(89 / 30) == pytest.approx(30.0)
+        assert (meter.frames, meter.last) == (90, 89 / 30)
+
+    def test_a_stalled_stream_decays_to_nothing(self) -> None:
+        meter = FrameRateMeter()
+        for n in range(61):
+            meter.add(n / 30)
+        rates = [meter.fps(2.0 + wait / 10) for wait in range(25)]
+        assert rates[0] == pytest.approx(30.0)
+        assert all(later <= before for before, later in itertools.pairwise(rates))
+        assert rates[-1] == 0.0
+
+    def test_nothing_is_no_rate(self) -> None:
+        meter = FrameRateMeter()
+        assert (meter.fps(5.0), meter.frames, meter.last) == (0.0, 0, None)
+        meter.add(1.0)
+        assert meter.fps(1.0) == 0.0
+        meter.add(1.0)
+        assert meter.fps(1.0) == 0.0, "two frames at one time tell no rate"
+
+    def test_more_frames_than_it_holds(self) -> None:
+        meter = FrameRateMeter(window_s=10.0, capacity=4)
+        for n in range(100):
+            meter.add(n / 50)
+        assert meter.fps(99 / 50) == pytest.approx(50.0)
+        assert meter.frames == 100
+
+    @pytest.mark.parametrize("time", [math.nan, math.inf, 0.5])
+    def test_times_that_cannot_be(self, time: float) -> None:
+        meter = FrameRateMeter()
+        meter.add(1.0)
+        with pytest.raises(ValueError, match="timestamp_s"):
+            meter.add(time)
+        assert meter.frames == 1
+
+    @pytest.mark.parametrize("window_s", [0.0, -1.0, math.nan, math.inf])
+    def test_windows_that_cannot_be(self, window_s: float) -> None:
+        with pytest.raises(ValueError, match="window_s"):
+            FrameRateMeter(window_s)
+
+    @pytest.mark.parametrize("capacity", [1, 513])
+    def test_capacities_that_cannot_be(self, capacity: int) -> None:
+        with pytest.raises(ValueError, match="capacity"):
+            FrameRateMeter(2.0, capacity)
+
+    @given(
+        st.lists(st.floats(0.001, 1.0), min_size=1, max_size=80),
+        st.floats(0.0, 3.0),
+        st.integers(2, 60),
+    )
+    def test_against_brute_force(self, gaps: list[float], wait: float, capacity: int) -> None:
+        times = np.cumsum(gaps).tolist()
+        meter = FrameRateMeter(2.0, capacity)
+        for time in times:
+            meter.add(time)
+        now = times[-1] + wait
+        seen = [t for t in times[-capacity:] if now - t <= 2.0]
+        expected = 0.0
+        if len(seen) >= 2:
+            span = seen[-1] - seen[0]
+            if now - seen[-1] > span / (len(seen) - 1):
+                span = now - seen[0]
+            expected = (len(seen) - 1) / span
+        assert meter.fps(now) == pytest.approx(expected)
