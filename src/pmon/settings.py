@@ -1,0 +1,317 @@
+"""The worker's settings: one table drives the environment variables, the flags and their help."""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+from urllib.parse import urlsplit
+
+import durationpy
+import msgspec
+
+from pmon.durations import DAY_S, parse_duration
+
+LogFormat = Literal["json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker was told. Durations are seconds; ``SETTINGS`` says what each value means."""
+
+    url: str = "ws://localhost:7880"
+    api_key: str
+    api_secret: str
+    connection_quality_threshold: float = 0.5
+    inactivity_timeout_s: float = 300.0
+    speaking_threshold: float = 0.01
+    enable_notifications: bool = True
+    agent_name: str = "participant-monitor"
+    hidden: bool = True
+    opt_out: bool = True
+    max_jobs: int = 0
+    load_threshold: float = 0.85
+    http_host: str = "127.0.0.1"
+    http_port: int = 8081
+    record: str | None = None
+    log_format: LogFormat = "json"
+    log_level: LogLevel = "info"
+    drain_timeout_s: float = 15.0
+
+    def __repr__(self) -> str:
+        """Every setting but the secret, which must not reach a log or a traceback."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"Settings({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """The same for rich, whose tracebacks print local variables."""
+        secret = {setting.field for setting in SETTINGS if setting.secret}
+        return [
+            (name, "***" if name in secret else getattr(self, name))
+            for name in self.__struct_fields__
+        ]
+
+
+class SettingsError(ValueError):
+    """Settings that a worker cannot start with; the message names every one of them."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table: how a field of ``Settings`` is called outside and how it is read.
+
+    ``parse`` turns stripped text into the field's value or raises ``ValueError`` saying what the
+    text should be, without repeating it.
+    """
+
+    field: str
+    variable: str
+    parse: Callable[[str], object]
+    help: str
+    secret: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The command's option: the variable without its prefix."""
+        name = self.variable.removeprefix("LIVEKIT_").removeprefix("PMON_")
+        return "--" + name.lower().replace("_", "-")
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return _struct_field(self.field).required
+
+    @property
+    def default(self) -> str:
+        """The default as one would write it, "" for none."""
+        field = _struct_field(self.field)
+        if field.required or field.default is None:
+            return ""
+        if isinstance(field.default, bool):
+            return str(field.default).lower()
+        if self.field.endswith("_s"):
+            return str(durationpy.to_str(timedelta(seconds=field.default)))
+        return str(field.default)
+
+
+def _struct_field(name: str) -> msgspec.structs.FieldInfo:
+    return next(field for field in msgspec.structs.fields(Settings) if field.name == name)
+
+
+def _url(text: str) -> str:
+    message = "should be ws://host, wss://host, http:// or https://, with an optional port and path"
+    if not text.isprintable() or " " in text:
+        raise ValueError(message)
+    try:
+        url = urlsplit(text)
+        port_is_fine = url.port is None or url.port > 0
+    except ValueError:
+        raise ValueError(message) from None
+    if url.scheme not in ("ws", "wss", "http", "https") or not url.hostname or not port_is_fine:
+        raise ValueError(message)
+    if "@" in url.netloc or url.query or url.fragment:
+        raise ValueError("should have no user, password, query or fragment")
+    return text
+
+
+def _credential(text: str) -> str:
+    if not text.isprintable() or " " in text:
+        raise ValueError("should be one word without spaces or control characters")
+    return text
+
+
+def _name(text: str) -> str:
+    if not text.isprintable() or len(text) > 128:
+        raise ValueError("should be at most 128 printable characters")
+    return text
+
+
+def _folder(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("should be the path of a folder")
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", text):
+        raise ValueError("should be an address or a host name such as 127.0.0.1")
+    return text
+
+
+def _boolean(text: str) -> bool:
+    values = {"true": True, "1": True, "yes": True, "on": True}
+    values |= {"false": False, "0": False, "no": False, "off": False}
+    if text.lower() not in values:
+        raise ValueError("should be true or false (or 1, 0, yes, no, on, off)")
+    return values[text.lower()]
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if value is None or not 0 <= value <= 1:
+        raise ValueError("should be a number from 0 to 1")
+    return value
+
+
+def _positive_share(text: str) -> float:
+    value = _number(text)
+    if value is None or not 0 < value <= 1:
+        raise ValueError("should be a number above 0 and up to 1")
+    return value
+
+
+def _number(text: str) -> float | None:
+    # float() alone also takes "nan", "inf" and "1_0".
+    plain = re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text)
+    return float(text) if plain else None
+
+
+def _whole(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > most:
+            raise ValueError(f"should be a whole number from 0 to {most}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*words: str, **also: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        word = also.get(text.lower(), text.lower())
+        if word not in words:
+            raise ValueError("should be one of " + ", ".join(words))
+        return word
+
+    return parse
+
+
+def _drain_timeout(text: str) -> float:
+    return parse_duration(text, zero=True, longest_s=DAY_S)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("url", "LIVEKIT_URL", _url, "The LiveKit server."),
+    Setting("api_key", "LIVEKIT_API_KEY", _credential, "An API key of the LiveKit server."),
+    Setting(
+        "api_secret",
+        "LIVEKIT_API_SECRET",
+        _credential,
+        "The key's secret. Other users of the machine can see flags: prefer the variable.",
+        secret=True,
+    ),
+    Setting(
+        "connection_quality_threshold",
+        "CONNECTION_QUALITY_THRESHOLD",
+        _share,
+        "Score from 0 to 1 under which a connection is poor"
+        " (excellent 1, good 0.66, poor 0.33, lost 0).",
+    ),
+    Setting(
+        "inactivity_timeout_s",
+        "INACTIVITY_TIMEOUT",
+        parse_duration,
+        "How long a participant may be missing, before or after joining, until the job ends.",
+    ),
+    Setting(
+        "speaking_threshold",
+        "SPEAKING_THRESHOLD",
+        _positive_share,
+        "RMS level, above 0 and up to 1, that the loudest 100 ms of a run must reach to be speech.",
+    ),
+    Setting(
+        "enable_notifications",
+        "ENABLE_NOTIFICATIONS",
+        _boolean,
+        "Whether participants get notices in the room at all.",
+    ),
+    Setting("agent_name", "LIVEKIT_AGENT_NAME", _name, "The name that dispatches ask for."),
+    Setting(
+        "hidden",
+        "PMON_HIDDEN",
+        _boolean,
+        "Whether the monitor is a hidden agent or one that everybody in the room sees.",
+    ),
+    Setting(
+        "opt_out",
+        "PMON_OPT_OUT",
+        _boolean,
+        "Whether the participant attribute pmon.monitor=off stops the monitoring.",
+    ),
+    Setting(
+        "max_jobs",
+        "PMON_MAX_JOBS",
+        _whole(1_000_000),
+        "Refuse jobs above this many; 0 lets the load decide.",
+    ),
+    Setting(
+        "load_threshold",
+        "PMON_LOAD_THRESHOLD",
+        _positive_share,
+        "The share of one core, above 0 and up to 1, at which the worker is full.",
+    ),
+    Setting("http_host", "PMON_HTTP_HOST", _host, "The address that health and metrics listen on."),
+    Setting("http_port", "PMON_HTTP_PORT", _whole(65_535), "Their port; 0 takes any free one."),
+    Setting(
+        "record",
+        "PMON_RECORD",
+        _folder,
+        "A folder for daily files of events, one JSON object a line.",
+    ),
+    Setting("log_format", "PMON_LOG_FORMAT", _one_of("json", "console"), "json or console."),
+    Setting(
+        "log_level",
+        "LIVEKIT_LOG_LEVEL",
+        _one_of("debug", "info", "warning", "error", "critical", warn="warning"),
+        "debug, info, warning, error or critical.",
+    ),
+    Setting(
+        "drain_timeout_s",
+        "PMON_DRAIN_TIMEOUT",
+        _drain_timeout,
+        "How long a worker that is told to stop may take to end its sessions.",
+    ),
+)
+
+
+def load_settings(
+    environ: Mapping[str, str], overrides: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from variables; ``overrides``, by variable name as well, win over ``environ``.
+
+    An empty or blank value counts as unset. Raises one ``SettingsError`` for all that is missing
+    or wrong.
+    """
+    given = ChainMap(dict(overrides or {}), dict(environ))
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    for setting in SETTINGS:
+        text = given.get(setting.variable, "").strip()
+        name = f"{setting.variable} ({setting.flag})"
+        if text:
+            try:
+                values[setting.field] = setting.parse(text)
+            except ValueError as error:
+                problems.append(f"{name} {_shown(text, setting)}: it {error}")
+        elif setting.required:
+            problems.append(f"{name} is missing: {setting.help}")
+    if problems:
+        raise SettingsError("\n".join(["settings are missing or wrong:", *problems]))
+    return msgspec.convert(values, Settings)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Variables that look like pmon's and mean nothing, such as a misspelt one.
+
+    PMON_DEBUG means something to the build only, so it is no mistake.
+    """
+    known = {setting.variable for setting in SETTINGS} | {"PMON_DEBUG"}
+    return sorted(name for name in environ if name.startswith("PMON_") and name not in known)
+
+
+def _shown(text: str, setting: Setting) -> str:
+    if setting.secret or "@" in text:  # a URL with a password in it is secret, too
+        return "is wrong"
+    return f"is {text if len(text) <= 60 else text[:59] + '…'!r}"
