@@ -1,0 +1,253 @@
+"""The events that leave the monitor: one frozen struct each, one JSON object each.
+
+Every event belongs to one session (a room, an identity and a dispatch). ``time`` is when it
+happened, in UTC; durations are seconds and named ``*_s``. The supervisor gives the ``id`` on
+arrival, so an event that has just been made carries an empty one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Heard = Literal["pcm", "server", "sampled"]
+"""What a figure rests on: decoded audio, the server's speaker events, or looks now and then."""
+
+ParticipantKind = Literal[
+    "standard", "ingress", "egress", "sip", "agent", "connector", "bridge", "unknown"
+]
+TrackKind = Literal["audio", "video", "unknown"]
+TrackSource = Literal["camera", "microphone", "screen_share", "screen_share_audio", "unknown"]
+QualityLevel = Literal["excellent", "good", "poor", "lost", "unknown"]
+VideoStateName = Literal["live", "low", "frozen", "dry", "muted", "encrypted", "ended", "unknown"]
+IssueKind = Literal["connection_poor", "video_frozen", "session_long"]
+Severity = Literal["info", "warning", "critical"]
+EndReason = Literal[
+    "participant_left",  # the target left and the job says end_on_disconnect
+    "away_timeout",  # the target left and did not come back in time
+    "join_timeout",  # the target never came: the only end that fails its job
+    "room_closed",  # the room was closed or deleted, or is gone from the server
+    "dispatch_deleted",
+    "job_terminated",  # the server terminated this job alone
+    "monitor_removed",  # somebody removed pmon's own connection from the room
+    "opted_out",  # the participant attribute pmon.monitor=off
+    "shutdown",  # the worker drains
+]
+
+
+class TrackSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One published track as its session saw it."""
+
+    track_sid: str
+    kind: TrackKind
+    source: TrackSource
+    encrypted: bool
+    published_s: float
+    muted_s: float
+    frames: int | None = None
+    """Decoded video frames; None for audio and for video that was not watched."""
+    fps: float | None = None
+    """Mean decoded frames a second while live."""
+    freezes: int | None = None
+    """Freezes as the W3C defines them, counted by the receiver."""
+    state: VideoStateName | None = None
+
+
+class IssueSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One issue of a session, resolved or not."""
+
+    issue: IssueKind
+    severity: Severity
+    track_sid: str | None = None
+    raised_at: datetime
+    duration_s: float
+    open: bool
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """How many seconds of a session rest on what. Observed and unobserved add up to its length."""
+
+    observed_s: float
+    """Connected to the room, so joins, mutes, tracks and quality were seen."""
+    unobserved_s: float
+    """Not connected: before the first join and while reconnecting."""
+    heard_s: float
+    """Decoded audio of the participant's microphones."""
+    server_word_s: float
+    """An unmuted microphone of which only the server's speaker events were known."""
+
+
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session amounted to; complete in ``session_ended``, so far until then."""
+
+    started_at: datetime
+    duration_s: float
+    present_s: float
+    """Time the participant was in the room, as far as it was observed."""
+    talk_time_s: float
+    turns: int
+    talk_share: float | None
+    """Its part of the talk time of all watched participants of the room; None if nobody spoke."""
+    level_dbov: float | None
+    """Mean power of the audio inside speech, in dBov (ITU-T G.100.1); None without speech."""
+    heard: Heard | None
+    quality_s: dict[QualityLevel, float]
+    """Seconds per connection quality level, ``unknown`` included."""
+    tracks: list[TrackSummary]
+    issues: list[IssueSummary]
+    coverage: Coverage
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """The fields that every event has."""
+
+    v: Literal[1] = 1
+    id: str = ""
+    time: datetime
+    room: str
+    room_sid: str
+    participant: str
+    participant_sid: str
+    participant_kind: ParticipantKind
+    track_sid: str | None = None
+    session: str
+    job: str
+    labels: dict[str, str]
+    heard: Heard | None = None
+
+    @property
+    def type(self) -> str:
+        """The event's type as it stands in its JSON object."""
+        return str(self.__struct_config__.tag)
+
+
+class SessionStarted(Event, frozen=True, kw_only=True, tag="session_started"):
+    """A job was accepted for a participant; the participant may not be there yet."""
+
+    dispatch: str
+    monitoring_type: str
+
+
+class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
+    """The session is over and its summary complete."""
+
+    reason: EndReason
+    summary: SessionSummary
+
+
+class ParticipantConnected(Event, frozen=True, kw_only=True, tag="participant_connected"):
+    """The watched participant is in the room: found there, joined, or came back."""
+
+
+class ParticipantDisconnected(Event, frozen=True, kw_only=True, tag="participant_disconnected"):
+    """The watched participant left the room."""
+
+    reason: str
+
+
+class TrackPublished(Event, frozen=True, kw_only=True, tag="track_published"):
+    """A track of the participant is there."""
+
+    kind: TrackKind
+    source: TrackSource
+    muted: bool
+    encrypted: bool
+
+
+class TrackUnpublished(Event, frozen=True, kw_only=True, tag="track_unpublished"):
+    """A track of the participant is gone."""
+
+    kind: TrackKind
+    source: TrackSource
+
+
+class TrackMuted(Event, frozen=True, kw_only=True, tag="track_muted"):
+    """A track was muted; speech on it ends here."""
+
+    kind: TrackKind
+    source: TrackSource
+
+
+class TrackUnmuted(Event, frozen=True, kw_only=True, tag="track_unmuted"):
+    """A track was unmuted."""
+
+    kind: TrackKind
+    source: TrackSource
+
+
+class SpeakingStarted(Event, frozen=True, kw_only=True, tag="speaking_started"):
+    """The participant began to speak, on any of their microphones."""
+
+
+class SpeakingStopped(Event, frozen=True, kw_only=True, tag="speaking_stopped"):
+    """The participant's turn ended; ``time`` is the end of speech, without hangover."""
+
+    turn_s: float
+    talk_time_s: float
+
+
+class ConnectionQuality(
+    Event, frozen=True, kw_only=True, tag="connection_quality", rename={"from_": "from"}
+):
+    """The server's verdict on the participant's connection changed."""
+
+    from_: QualityLevel
+    to: QualityLevel
+    reason: str
+
+
+class VideoState(Event, frozen=True, kw_only=True, tag="video_state", rename={"from_": "from"}):
+    """A video track of the participant changed its state."""
+
+    from_: VideoStateName
+    to: VideoStateName
+    fps: float | None = None
+
+
+class IssueRaised(Event, frozen=True, kw_only=True, tag="issue_raised"):
+    """Something is wrong, and has been since ``since`` (UTC)."""
+
+    issue: IssueKind
+    severity: Severity
+    since: datetime
+    evidence: dict[str, float | str]
+
+
+class IssueUpdated(Event, frozen=True, kw_only=True, tag="issue_updated"):
+    """An open issue changed its severity."""
+
+    issue: IssueKind
+    severity: Severity
+    since: datetime
+    evidence: dict[str, float | str]
+
+
+class IssueResolved(Event, frozen=True, kw_only=True, tag="issue_resolved"):
+    """An issue is over: the cause went away, or its session or track ended."""
+
+    issue: IssueKind
+    severity: Severity
+    duration_s: float
+    reason: str
+
+
+AnyEvent = (
+    SessionStarted
+    | SessionEnded
+    | ParticipantConnected
+    | ParticipantDisconnected
+    | TrackPublished
+    | TrackUnpublished
+    | TrackMuted
+    | TrackUnmuted
+    | SpeakingStarted
+    | SpeakingStopped
+    | ConnectionQuality
+    | VideoState
+    | IssueRaised
+    | IssueUpdated
+    | IssueResolved
+)
+"""What ``msgspec.json.decode(line, type=AnyEvent)`` gives back."""

@@ -1,0 +1,55 @@
+"""What the media side tells the monitor. Times are monotonic seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pmon.monitor.events import ParticipantKind, TrackKind, TrackSource
+
+OPT_OUT_ATTRIBUTE = "pmon.monitor"
+"""A participant whose attribute of this name says ``off`` is not monitored."""
+
+
+class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A publication as the server describes it."""
+
+    sid: str
+    kind: TrackKind
+    source: TrackSource
+    muted: bool
+    encrypted: bool
+
+
+class ParticipantInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A remote participant as the server describes it."""
+
+    identity: str
+    sid: str
+    kind: ParticipantKind
+    attributes: Mapping[str, str] = {}
+    tracks: tuple[TrackInfo, ...] = ()
+
+
+class AudioReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The running totals of one track's meters for one speaking threshold."""
+
+    threshold: float
+    heard_s: float
+    """Audio fed to the meters so far."""
+    heard_until: float
+    """When the newest audio was heard."""
+    speech_s: float
+    """Audio inside accepted runs so far, hangover excluded."""
+    speech_until: float
+    """When the newest speech ended."""
+    speech_power: float
+    """Mean square of the speech so far, of samples scaled to -1…1."""
+
+
+class VideoReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The running totals of one video receiver."""
+
+    frames: int
+    freezes: int

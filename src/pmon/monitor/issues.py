@@ -1,0 +1,165 @@
+"""Issues have a life: raised after a while, updated when they get worse, resolved with a duration.
+
+One key per (session, kind, track). Missing data never raises an issue and never resolves one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pmon.monitor.events import IssueKind, Severity
+
+Key = tuple[IssueKind, str | None]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """How long something must be wrong, or right again, before it is said."""
+
+    raise_after_s: float
+    resolve_after_s: float
+    cooldown_s: float
+
+
+RULES: dict[IssueKind, Rule] = {
+    # The server judges a connection every 5 s: one more window keeps a single bad one quiet.
+    "connection_poor": Rule(raise_after_s=5.0, resolve_after_s=5.0, cooldown_s=15.0),
+    "video_frozen": Rule(raise_after_s=10.0, resolve_after_s=0.0, cooldown_s=10.0),
+    "session_long": Rule(raise_after_s=4 * 3600.0, resolve_after_s=0.0, cooldown_s=0.0),
+}
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What became of an issue; ``at`` is when, ``since`` when the trouble began."""
+
+    what: Literal["raised", "updated", "resolved"]
+    issue: IssueKind
+    track_sid: str | None
+    severity: Severity
+    at: float
+    since: float
+    evidence: dict[str, float | str]
+
+
+class Record(msgspec.Struct):
+    """One time that an issue was raised."""
+
+    issue: IssueKind
+    track_sid: str | None
+    severity: Severity
+    since: float
+    raised_at: float
+    ended_at: float | None = None
+
+
+class _Issue:
+    def __init__(self) -> None:
+        self.bad_since: float | None = None
+        self.good_since: float | None = None
+        self.quiet_until = float("-inf")
+        self.record: Record | None = None
+        """Of the present time that it is raised; None while it is not."""
+
+
+class Issues:
+    """The issues of one session."""
+
+    KEPT = 100
+    """How many are remembered for the summary; a flapping link must not fill the memory."""
+
+    def __init__(self) -> None:
+        self._issues: dict[Key, _Issue] = {}
+        self.records: list[Record] = []
+
+    def observe(
+        self,
+        kind: IssueKind,
+        bad: bool | None,
+        now: float,
+        *,
+        track_sid: str | None = None,
+        since: float | None = None,
+        severity: Severity = "warning",
+        evidence: dict[str, float | str] | None = None,
+    ) -> Change | None:
+        """Say how things stand; ``bad=None`` means unknown and changes nothing.
+
+        ``since`` dates the trouble back to when it began, if that is known.
+        """
+        key = (kind, track_sid)
+        issue = self._issues.get(key)
+        if issue is None:
+            if not bad:
+                return None
+            issue = self._issues[key] = _Issue()
+        if bad is None:
+            issue.good_since = None
+            if issue.record is None:
+                issue.bad_since = None
+            return None
+        if bad:
+            return self._bad(key, issue, now, since, severity, evidence or {})
+        return self._good(key, issue, now)
+
+    def end(
+        self, now: float, *, kind: IssueKind | None = None, track_sid: str | None = None
+    ) -> list[Change]:
+        """Resolve and forget what matches: everything, one kind, or one track's."""
+        changes = []
+        for key in list(self._issues):
+            if (kind is None or key[0] == kind) and (track_sid is None or key[1] == track_sid):
+                issue = self._issues.pop(key)
+                if issue.record is not None:
+                    changes.append(_resolve(issue, issue.record, now))
+        return changes
+
+    def _bad(
+        self,
+        key: Key,
+        issue: _Issue,
+        now: float,
+        since: float | None,
+        severity: Severity,
+        evidence: dict[str, float | str],
+    ) -> Change | None:
+        issue.good_since = None
+        if issue.bad_since is None:
+            issue.bad_since = now if since is None else since
+        if issue.record is not None:
+            if severity == issue.record.severity:
+                return None
+            issue.record.severity = severity
+            return _change("updated", issue.record, now, evidence)
+        ripe = now - issue.bad_since >= RULES[key[0]].raise_after_s
+        if not ripe or now < issue.quiet_until:
+            return None
+        issue.record = Record(key[0], key[1], severity, issue.bad_since, now)
+        self.records = [*self.records[1 - self.KEPT :], issue.record]
+        return _change("raised", issue.record, now, evidence)
+
+    def _good(self, key: Key, issue: _Issue, now: float) -> Change | None:
+        if issue.record is None:
+            issue.bad_since = None
+            return None
+        if issue.good_since is None:
+            issue.good_since = now
+        if now - issue.good_since < RULES[key[0]].resolve_after_s:
+            return None
+        issue.quiet_until = issue.good_since + RULES[key[0]].cooldown_s
+        return _resolve(issue, issue.record, issue.good_since)
+
+
+def _resolve(issue: _Issue, record: Record, ended_at: float) -> Change:
+    record.ended_at = ended_at
+    issue.bad_since = issue.good_since = issue.record = None
+    return _change("resolved", record, ended_at, {})
+
+
+def _change(
+    what: Literal["raised", "updated", "resolved"],
+    record: Record,
+    at: float,
+    evidence: dict[str, float | str],
+) -> Change:
+    return Change(what, record.issue, record.track_sid, record.severity, at, record.since, evidence)

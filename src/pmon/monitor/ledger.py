@@ -1,0 +1,153 @@
+"""The sums of one session: coverage, quality, tracks, level. It moves when time is told to pass."""
+
+from __future__ import annotations
+
+import math
+
+from pmon.monitor import events as ev
+from pmon.monitor.inputs import AudioReading
+from pmon.monitor.participant import Track
+from pmon.monitor.quality import Quality
+from pmon.monitor.video import Video
+
+NOTHING = AudioReading(
+    threshold=0.0, heard_s=0.0, heard_until=0.0, speech_s=0.0, speech_until=0.0, speech_power=0.0
+)
+
+
+class TrackLedger:
+    """The sums of one track."""
+
+    def __init__(self, track: Track, threshold: float) -> None:
+        self.sid = track.sid
+        self.kind = track.kind
+        self.source = track.source
+        self.encrypted = track.encrypted
+        self.muted = track.muted
+        self.gone = False
+        self.published_s = 0.0
+        self.muted_s = 0.0
+        self.heard_s = 0.0
+        self.speech_s = 0.0
+        self.speech_energy = 0.0
+        self.video = (
+            Video(track.source, encrypted=track.encrypted, muted=track.muted)
+            if track.is_video
+            else None
+        )
+        # The meter belongs to the track, which may be older than the session: what it had
+        # counted by then is not the session's.
+        self._meter = track.readings.get(threshold, NOTHING)
+
+    def read(self, reading: AudioReading) -> None:
+        """Add what the meter has counted since the reading before."""
+        before = self._meter
+        if reading.heard_s < before.heard_s:
+            before = NOTHING  # the track was subscribed anew, with a new meter
+        self._meter = reading
+        self.heard_s += reading.heard_s - before.heard_s
+        energy = reading.speech_s * reading.speech_power - before.speech_s * before.speech_power
+        if reading.speech_s > before.speech_s and energy > 0:
+            self.speech_s += reading.speech_s - before.speech_s
+            self.speech_energy += energy
+
+    def summary(self) -> ev.TrackSummary:
+        video = self.video if self.video is not None and self.video.seen else None
+        mean_fps = None if video is None else video.mean_fps
+        return ev.TrackSummary(
+            track_sid=self.sid,
+            kind=self.kind,
+            source=self.source,
+            encrypted=self.encrypted,
+            published_s=round(self.published_s, 3),
+            muted_s=round(self.muted_s, 3),
+            frames=None if video is None else video.frames,
+            fps=None if mean_fps is None else round(mean_fps, 1),
+            freezes=None if video is None else video.freezes,
+            state=None if self.video is None else self.video.state,
+        )
+
+
+class Ledger:
+    """All sums of a session."""
+
+    TRACKS_KEPT = 50
+    """How many tracks that are gone are remembered one by one."""
+
+    def __init__(self) -> None:
+        self.quality = Quality()
+        self.tracks: dict[str, TrackLedger] = {}
+        self.observed_s = 0.0
+        self.present_s = 0.0
+        self.server_word_s = 0.0
+        self._until_s = 0.0
+        self._heard_before_s = 0.0
+        self._speech_before = (0.0, 0.0)
+
+    def advance(
+        self, session_s: float, *, observed: bool, present: bool, on_server_word: bool
+    ) -> float:
+        """Bring the sums up to ``session_s`` seconds after the start; returns what was added."""
+        elapsed_s = session_s - self._until_s
+        if elapsed_s <= 0:
+            return 0.0
+        self._until_s = session_s
+        self.quality.advance(elapsed_s)
+        if observed:
+            self.observed_s += elapsed_s
+            if present:
+                self._advance_present(elapsed_s, on_server_word)
+        return elapsed_s
+
+    def _advance_present(self, elapsed_s: float, on_server_word: bool) -> None:
+        self.present_s += elapsed_s
+        if on_server_word:
+            self.server_word_s += elapsed_s
+        for track in self.tracks.values():
+            if not track.gone:
+                track.published_s += elapsed_s
+                if track.muted:
+                    track.muted_s += elapsed_s
+
+    def trim(self) -> None:
+        """Forget the oldest tracks that are gone; their audio stays in the sums."""
+        gone = [sid for sid, track in self.tracks.items() if track.gone]
+        for sid in gone[: -self.TRACKS_KEPT]:
+            track = self.tracks.pop(sid)
+            self._heard_before_s += track.heard_s
+            seconds, energy = self._speech_before
+            self._speech_before = (seconds + track.speech_s, energy + track.speech_energy)
+
+    def video_sids(self) -> list[str]:
+        return [sid for sid, t in self.tracks.items() if t.video is not None and not t.gone]
+
+    @property
+    def heard_s(self) -> float:
+        return self._heard_before_s + sum(track.heard_s for track in self.tracks.values())
+
+    @property
+    def heard(self) -> ev.Heard | None:
+        """What the talk time rests on: decoded audio wherever there was some."""
+        if self.heard_s > 0:
+            return "pcm"
+        return "server" if self.server_word_s > 0 else None
+
+    def speech_dbov(self) -> float | None:
+        """Mean power of the speech in dBov: a full-scale square wave is 0 (ITU-T G.100.1)."""
+        seconds, energy = self._speech_before
+        seconds += sum(track.speech_s for track in self.tracks.values())
+        energy += sum(track.speech_energy for track in self.tracks.values())
+        if seconds <= 0 or energy <= 0:
+            return None
+        return round(10 * math.log10(energy / seconds), 1)
+
+    def coverage(self, session_s: float) -> ev.Coverage:
+        return ev.Coverage(
+            observed_s=round(self.observed_s, 3),
+            unobserved_s=round(max(0.0, session_s - self.observed_s), 3),
+            heard_s=round(self.heard_s, 3),
+            server_word_s=round(self.server_word_s, 3),
+        )
+
+    def track_summaries(self) -> list[ev.TrackSummary]:
+        return [track.summary() for track in self.tracks.values()]

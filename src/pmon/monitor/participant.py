@@ -1,0 +1,127 @@
+"""What is true of one participant now, whoever watches: presence, tracks, open runs of speech."""
+
+from __future__ import annotations
+
+from pmon.monitor.events import ParticipantKind, QualityLevel
+from pmon.monitor.inputs import OPT_OUT_ATTRIBUTE, AudioReading, ParticipantInfo, TrackInfo
+
+LEAVE_GRACE_S = 1.0
+"""A leave is believed after so long: a reconnect of our own first shows up as everyone leaving."""
+
+
+class Track:
+    """A publication and what its meters last said."""
+
+    def __init__(self, info: TrackInfo) -> None:
+        self.sid = info.sid
+        self.kind = info.kind
+        self.source = info.source
+        self.encrypted = info.encrypted
+        self.muted = info.muted
+        self.readings: dict[float, AudioReading] = {}
+        """The latest per speaking threshold."""
+        self.runs: dict[float, float] = {}
+        """Open runs of speech: threshold to onset."""
+
+    @property
+    def is_microphone(self) -> bool:
+        # Screen-share audio is not speech; a track without a source may be an old client's.
+        return self.kind == "audio" and self.source in ("microphone", "unknown")
+
+    @property
+    def is_video(self) -> bool:
+        return self.kind == "video"
+
+    def speech_end(self, threshold: float, at: float) -> float:
+        """When speech that is cut off at ``at`` ended, as the latest reading tells.
+
+        A reading may be a tick old, so it may move the end by a second and no more.
+        """
+        reading = self.readings.get(threshold)
+        return at if reading is None else min(at, max(reading.speech_until, at - 1.0))
+
+
+class ServerWord:
+    """Speaking as the server's events tell it, for microphones that cannot be decoded.
+
+    An event names those who started or grew louder; who stopped is not named. So a speaker who
+    is not in an event has stopped, unless the next second names them again.
+    """
+
+    DOUBT_S = 1.0
+    ONSET_LAG_S = 0.3
+    """An onset is told 0.2-0.4 s late, since the server judges windows of 400 ms."""
+    END_LAG_S = 0.6
+    """An end is told 0.4-0.8 s late."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self._doubted_at: float | None = None
+
+    def told(self, named: bool, now: float) -> bool:
+        """Take one event; True if speech begins with it."""
+        if named:
+            self._doubted_at = None
+            if self.since is None:
+                self.since = now - self.ONSET_LAG_S
+                return True
+        elif self.since is not None and self._doubted_at is None:
+            self._doubted_at = now
+        return False
+
+    def tick(self, now: float) -> float | None:
+        """When speech ended, once that is sure."""
+        if self._doubted_at is None or now - self._doubted_at < self.DOUBT_S:
+            return None
+        return self.stop(self._doubted_at)
+
+    def stop(self, at: float) -> float | None:
+        """Speech ends now at the latest. Returns when it did, if there was any."""
+        if self.since is None:
+            return None
+        ended_at = max(self.since, at - self.END_LAG_S)
+        self.since = self._doubted_at = None
+        return ended_at
+
+
+class Participant:
+    """Somebody of the room who is watched, or whose coming is waited for."""
+
+    def __init__(self, identity: str, *, opt_out: bool = True) -> None:
+        self.identity = identity
+        self._may_opt_out = opt_out
+        self.sid = ""
+        self.kind: ParticipantKind = "unknown"
+        self.attributes: dict[str, str] = {}
+        self.tracks: dict[str, Track] = {}
+        self.present = False
+        self.left_at: float | None = None
+        """Reported gone at this time, but not believed yet."""
+        self.leave_reason = ""
+        self.believe_leave_at = float("inf")
+        self.leave_in_doubt = False
+        """The own connection broke since, so the leave may have been nothing but that."""
+        self.quality: QualityLevel = "unknown"
+        self.word = ServerWord()
+
+    def take(self, info: ParticipantInfo) -> None:
+        """Take sid, kind and attributes from the server's description."""
+        self.sid = info.sid
+        self.kind = info.kind
+        self.attributes = dict(info.attributes)
+
+    @property
+    def opted_out(self) -> bool:
+        wish = self.attributes.get(OPT_OUT_ATTRIBUTE, "")
+        return self._may_opt_out and wish.strip().lower() == "off"
+
+    @property
+    def in_call(self) -> bool:
+        """A SIP participant exists before the other side picks up; until then nobody is there."""
+        return self.kind != "sip" or self.attributes.get("sip.callStatus", "active") == "active"
+
+    @property
+    def on_server_word(self) -> bool:
+        """Whether the server's word is all there is: a microphone is on and none can be decoded."""
+        microphones = [t for t in self.tracks.values() if t.is_microphone and not t.muted]
+        return bool(microphones) and all(t.encrypted for t in microphones)

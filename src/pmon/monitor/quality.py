@@ -1,0 +1,37 @@
+"""Connection quality: the server's levels on a scale from 0 to 1, and how long each lasted."""
+
+from __future__ import annotations
+
+from pmon.monitor.events import QualityLevel
+
+SCORES: dict[QualityLevel, float] = {"excellent": 1.0, "good": 0.66, "poor": 0.33, "lost": 0.0}
+"""Unknown has no score: it is no verdict, neither good nor bad."""
+
+
+class Quality:
+    """The level that holds now and the seconds spent in each."""
+
+    def __init__(self) -> None:
+        self.level: QualityLevel = "unknown"
+        self.seconds: dict[QualityLevel, float] = {
+            "excellent": 0.0,
+            "good": 0.0,
+            "poor": 0.0,
+            "lost": 0.0,
+            "unknown": 0.0,
+        }
+
+    def advance(self, elapsed_s: float) -> None:
+        self.seconds[self.level] += elapsed_s
+
+    def change(self, level: QualityLevel) -> QualityLevel | None:
+        """Take the server's verdict. Returns the level before, or None if it is the same."""
+        if level == self.level:
+            return None
+        before, self.level = self.level, level
+        return before
+
+    def worse_than(self, threshold: float) -> bool | None:
+        """Whether the score is under the threshold; None while the quality is unknown."""
+        score = SCORES.get(self.level)
+        return None if score is None else score < threshold

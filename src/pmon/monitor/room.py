@@ -1,0 +1,369 @@
+"""One room: what happens in it goes in with its time, events and ended jobs come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+from pmon.monitor import events as ev
+from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.inputs import AudioReading, ParticipantInfo, TrackInfo, VideoReading
+from pmon.monitor.participant import LEAVE_GRACE_S, Participant, Track
+from pmon.monitor.session import Session
+from pmon.monitor.sessions import JOIN_TIMEOUT, EndedJob, Sessions
+from pmon.monitor.speech import Speech
+from pmon.monitor.watch import Watch
+
+SETTLE_S = 10.0
+"""After a reconnect the server needs some seconds to tell who is there (7 s were measured)."""
+SETTLE_MORE_S = 30.0
+"""Clients that lost the server too try again less and less often: the longer it was away, the
+later they are back. So as much is added as it was away, up to this."""
+
+
+class Link(Enum):
+    """How the room connection stands."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    SUSPENDED = "suspended"
+    """Reconnecting: nothing that the SDK reports now is believed."""
+    MISSING = "missing"
+    """The server answers and does not know the room."""
+
+
+class RoomMonitor:
+    """The monitor of one room. All times are monotonic seconds and never go back."""
+
+    def __init__(self, room: str, anchor: UtcAnchor, *, opt_out: bool = True) -> None:
+        self.room = room
+        self._opt_out = opt_out
+        self.link = Link.CONNECTING
+        self.participants: dict[str, Participant] = {}
+        """Everyone in the room, and those whose coming is waited for."""
+        self.sessions = Sessions(room, anchor)
+        self._speech = Speech(self.sessions)
+        self._owners: dict[str, Participant] = {}
+        self._suspended_at = 0.0
+
+    # --- what comes out
+
+    def take_events(self) -> list[ev.AnyEvent]:
+        """The events since the last call."""
+        events = self.sessions.events.copy()
+        self.sessions.events.clear()
+        return events
+
+    def take_ended_jobs(self) -> list[EndedJob]:
+        """The jobs that ended since the last call."""
+        jobs = self.sessions.ended_jobs.copy()
+        self.sessions.ended_jobs.clear()
+        return jobs
+
+    # --- jobs
+
+    def start_job(
+        self, job: str, dispatch: str, info: ParticipantInfo, watch: Watch, now: float
+    ) -> None:
+        """Watch a participant for a job. A job of a known session takes the session over.
+
+        ``info`` is what the job says of the participant, who may not be seen for a while.
+        """
+        if self.sessions.take_over(job, info.identity, dispatch):
+            return
+        participant = self._known(info.identity)
+        if not participant.present:
+            participant.take(info)
+        self.sessions.start(job, dispatch, participant, watch, now)
+        if self.link is Link.CONNECTED:
+            self._enter_waiting(participant, now)
+
+    def end_job(self, job: str, reason: ev.EndReason, now: float) -> None:
+        """End the session of a job; unknown jobs, and jobs that were taken over, are nothing."""
+        session = self.sessions.of_job(job)
+        if session is not None:
+            self._end(session, reason, now)
+
+    def end_dispatch(self, dispatch: str, reason: ev.EndReason, now: float) -> None:
+        for session in self.sessions.of_dispatch(dispatch):
+            self._end(session, reason, now)
+
+    def end_all(self, reason: ev.EndReason, now: float) -> None:
+        for session in self.sessions.all():
+            self._end(session, reason, now)
+
+    # --- the room connection
+
+    def connected(self, room_sid: str, present: Iterable[ParticipantInfo], now: float) -> None:
+        """The connection is up, for the first time or anew, and this is who is there."""
+        self._advance(self.sessions.all(), now)
+        self.sessions.rename(room_sid)
+        self.link = Link.CONNECTED
+        infos = {info.identity: info for info in present}
+        for participant in self.participants.values():
+            if participant.present and participant.identity not in infos:
+                if participant.left_at is None:
+                    self._doubt(participant, "unknown", self._suspended_at)
+                participant.believe_leave_at = self._settled_at(now)
+        for info in infos.values():
+            self._arrive(info, now)
+            known = self.participants[info.identity].tracks
+            for sid in set(known) - {track.sid for track in info.tracks}:
+                self.track_unpublished(sid, now)
+            for track in info.tracks:
+                self.track_published(info.identity, track, now)
+
+    def suspend(self, now: float) -> None:
+        """The connection is lost and being made again; who seems to leave may not have left."""
+        self._advance(self.sessions.all(), now)
+        self._suspended_at = now
+        self.link = Link.SUSPENDED
+        for participant in self.participants.values():
+            participant.believe_leave_at = float("inf")
+            participant.leave_in_doubt = participant.left_at is not None
+            participant.quality = "unknown"
+            self._speech.close(participant, now)
+        for session in self.sessions.all():
+            session.suspend(now)
+
+    def resumed(self, now: float) -> None:
+        """The SDK made the connection again by itself; who is there is told bit by bit."""
+        self._advance(self.sessions.all(), now)
+        self.link = Link.CONNECTED
+        for participant in self.participants.values():
+            if participant.left_at is not None:
+                participant.believe_leave_at = self._settled_at(now)
+            self._enter_waiting(participant, now)
+
+    def renamed(self, room_sid: str) -> None:
+        """The room has this sid: a server that was restarted gives it another one."""
+        self.sessions.rename(room_sid)
+
+    def missing(self, now: float) -> None:
+        """The server answers, and has no such room."""
+        self._advance(self.sessions.all(), now)
+        self.link = Link.MISSING
+
+    # --- participants
+
+    def participant_joined(self, info: ParticipantInfo, now: float) -> None:
+        self._arrive(info, now)
+        for track in info.tracks:
+            self.track_published(info.identity, track, now)
+
+    def participant_left(self, identity: str, reason: str, now: float) -> None:
+        """Somebody is reported gone, which is believed only after a while."""
+        participant = self.participants.get(identity)
+        if participant is None or not participant.present or participant.left_at is not None:
+            return
+        self._doubt(participant, reason, now)
+        if self.link is Link.CONNECTED:
+            participant.believe_leave_at = now + LEAVE_GRACE_S
+
+    def attributes_changed(self, identity: str, attributes: dict[str, str], now: float) -> None:
+        participant = self.participants.get(identity)
+        if participant is None:
+            return
+        self._advance(self.sessions.of(participant), now)
+        was_out = participant.opted_out
+        participant.attributes = attributes
+        if participant.opted_out or not participant.in_call:
+            self._speech.close(participant, now)
+        for session in self.sessions.of(participant):
+            if session.present and participant.opted_out and not was_out:
+                session.opt_out(now)
+            elif session.present and was_out and not participant.opted_out:
+                session.watch_tracks(now)
+
+    def track_published(self, identity: str, info: TrackInfo, now: float) -> None:
+        participant = self.participants.get(identity)
+        if participant is None:
+            return
+        if info.sid in participant.tracks:
+            self.track_muted(info.sid, info.muted, now)
+            return
+        self._advance(self.sessions.of(participant), now)
+        track = participant.tracks[info.sid] = Track(info)
+        self._owners[info.sid] = participant
+        for session in self._watching(participant):
+            session.track_published(track, now)
+
+    def track_unpublished(self, track_sid: str, now: float) -> None:
+        participant, track = self._track(track_sid)
+        if participant is None or track is None:
+            return
+        self._advance(self.sessions.of(participant), now)
+        self._speech.close_track(participant, track, now)
+        del participant.tracks[track_sid], self._owners[track_sid]
+        for session in self._watching(participant):
+            session.track_unpublished(track, now)
+        self._speech.tick(participant, now)
+
+    def track_muted(self, track_sid: str, muted: bool, now: float) -> None:
+        participant, track = self._track(track_sid)
+        if participant is None or track is None or track.muted == muted:
+            return
+        self._advance(self.sessions.of(participant), now)
+        if muted:
+            self._speech.close_track(participant, track, now)
+        track.muted = muted
+        for session in self._watching(participant):
+            session.track_muted(track, now)
+        self._speech.tick(participant, now)
+
+    # --- what is measured
+
+    def speech(self, track_sid: str, threshold: float, speaking: bool, at: float) -> None:
+        """A meter found that speech began or ended at ``at``."""
+        participant, track = self._track(track_sid)
+        if participant is not None and track is not None and participant.in_call:
+            self._speech.metered(participant, track, threshold, speaking, at)
+
+    def audio(self, track_sid: str, reading: AudioReading) -> None:
+        """The totals of a track's meters."""
+        participant, track = self._track(track_sid)
+        if participant is None or track is None:
+            return
+        track.readings[reading.threshold] = reading
+        for session in self._watching(participant):
+            session.audio(track_sid, reading)
+
+    def speakers(self, identities: Iterable[str], now: float) -> None:
+        """The server's speaker event, for those of whom it is all there is."""
+        self._speech.told(self.participants.values(), set(identities), now)
+
+    def quality(self, identity: str, level: ev.QualityLevel, now: float) -> None:
+        """The server's verdict on a connection."""
+        participant = self.participants.get(identity)
+        if participant is None or self.link is not Link.CONNECTED:
+            return
+        self._advance(self.sessions.of(participant), now)
+        participant.quality = level
+        for session in self._watching(participant):
+            session.quality(level, now, "server")
+            session.judge(now)
+
+    def video(self, track_sid: str, reading: VideoReading | None, now: float) -> None:
+        """The totals of a video receiver; None when it is gone for a reason of our own."""
+        participant, _ = self._track(track_sid)
+        if participant is not None and (reading is None or self.link is Link.CONNECTED):
+            for session in self._watching(participant):
+                session.video(track_sid, reading, now)
+
+    def owner(self, track_sid: str) -> Participant | None:
+        """Whose track this is."""
+        return self._owners.get(track_sid)
+
+    # --- time
+
+    def tick(self, now: float) -> None:
+        """Let time pass: what is due happens. Call it at least once a second."""
+        self._advance(self.sessions.all(), now)
+        for participant in list(self.participants.values()):
+            self._speech.tick(participant, now)
+            if participant.left_at is not None and now >= participant.believe_leave_at:
+                self._leave(participant, participant.left_at, now)
+        for session in self.sessions.all():
+            self._tick_timeouts(session, now)
+            if session.present and self.link is Link.CONNECTED:
+                session.judge(now)
+
+    # --- inside
+
+    def _track(self, track_sid: str) -> tuple[Participant | None, Track | None]:
+        participant = self._owners.get(track_sid)
+        return participant, None if participant is None else participant.tracks[track_sid]
+
+    def _known(self, identity: str) -> Participant:
+        participant = self.participants.get(identity)
+        if participant is None:
+            participant = Participant(identity, opt_out=self._opt_out)
+            self.participants[identity] = participant
+        return participant
+
+    def _watching(self, participant: Participant) -> list[Session]:
+        """The sessions that hear of this participant: present, and not against their will."""
+        if participant.opted_out:
+            return []
+        return [s for s in self.sessions.of(participant) if s.present]
+
+    def _advance(self, sessions: Iterable[Session], now: float) -> None:
+        for session in sessions:
+            session.advance(
+                now,
+                connected=self.link is Link.CONNECTED,
+                missing=self.link is Link.MISSING,
+            )
+
+    def _arrive(self, info: ParticipantInfo, now: float) -> None:
+        participant = self.participants.get(info.identity)
+        if participant is not None and participant.left_at is not None:
+            if not participant.leave_in_doubt and info.sid != participant.sid:
+                # A client that left and came back within the second, not a reconnect of ours.
+                self._leave(participant, participant.left_at, now)
+            participant.left_at = None
+            # The SDK forgot what they had published when it reported them gone.
+            for sid in set(participant.tracks) - {track.sid for track in info.tracks}:
+                self.track_unpublished(sid, now)
+        participant = self._known(info.identity)
+        self._advance(self.sessions.of(participant), now)
+        participant.take(info)
+        participant.present = True
+        self._enter_waiting(participant, now)
+
+    def _enter_waiting(self, participant: Participant, now: float) -> None:
+        """Somebody is there: tell the sessions that do not know it yet."""
+        if not participant.present or participant.left_at is not None:
+            return
+        for session in self.sessions.of(participant):
+            session.waited_s = 0.0
+            if not session.present:
+                session.connected(now)
+                if not participant.opted_out:
+                    session.watch_tracks(now)
+
+    def _doubt(self, participant: Participant, reason: str, at: float) -> None:
+        """Take somebody as possibly gone: nothing is billed from here on."""
+        self._advance(self.sessions.of(participant), at)
+        self._speech.close(participant, at)
+        participant.left_at = at
+        participant.leave_reason = reason
+        participant.leave_in_doubt = self.link is not Link.CONNECTED
+        participant.believe_leave_at = float("inf")
+
+    def _leave(self, participant: Participant, left_at: float, now: float) -> None:
+        for sid in list(participant.tracks):
+            self.track_unpublished(sid, left_at)
+        participant.present = False
+        participant.left_at = None
+        participant.quality = "unknown"
+        for session in self.sessions.of(participant):
+            if session.present:
+                session.disconnected(left_at, participant.leave_reason, now)
+            if session.watch.end_on_disconnect:
+                self._end(session, "participant_left", now)
+        self._forget(participant)
+
+    def _tick_timeouts(self, session: Session, now: float) -> None:
+        gone = self.link is Link.MISSING
+        if not session.ever_present:
+            if session.waited_s >= session.watch.join_timeout_s:
+                self._end(session, "join_timeout", now, error=JOIN_TIMEOUT)
+        elif session.waited_s >= session.watch.away_timeout_s:
+            self._end(session, "room_closed" if gone else "away_timeout", now)
+
+    def _end(
+        self, session: Session, reason: ev.EndReason, now: float, error: str | None = None
+    ) -> None:
+        self._advance([session], now)
+        self.sessions.end(session, reason, now, error)
+        self._forget(session.participant)
+
+    def _settled_at(self, now: float) -> float:
+        """When to believe the leaves that were reported around a reconnect."""
+        return now + SETTLE_S + min(now - self._suspended_at, SETTLE_MORE_S)
+
+    def _forget(self, participant: Participant) -> None:
+        """Drop somebody who is neither there nor waited for."""
+        if not participant.present and not self.sessions.of(participant):
+            self.participants.pop(participant.identity, None)

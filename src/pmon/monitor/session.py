@@ -1,0 +1,336 @@
+"""A session: one identity watched for one dispatch, its events and its sums."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from pmon.monitor import events as ev
+from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.inputs import AudioReading, VideoReading
+from pmon.monitor.issues import Change, Issues
+from pmon.monitor.ledger import Ledger, TrackLedger
+from pmon.monitor.participant import Participant, Track
+from pmon.monitor.quality import SCORES
+from pmon.monitor.talk import Talk, Turn
+from pmon.monitor.watch import Watch
+
+SERVER = "server"
+"""The name of the run of speech that rests on the server's word."""
+
+
+class Session:
+    """Emits one session's events and keeps its sums.
+
+    The room calls it with what happened to its participant; every call takes the time it happened
+    at, and ``advance`` has been called with the present time before.
+    """
+
+    def __init__(
+        self,
+        *,
+        room: str,
+        dispatch: str,
+        job: str,
+        participant: Participant,
+        watch: Watch,
+        anchor: UtcAnchor,
+        now: float,
+        emit: Callable[[ev.AnyEvent], None],
+    ) -> None:
+        self.room = room
+        self.room_sid = ""
+        self.dispatch = dispatch
+        self.job = job
+        self.participant = participant
+        self.watch = watch
+        self.started_at = now
+        self.ever_present = False
+        self.present = False
+        self.waited_s = 0.0
+        """How long the participant has been missing, while that could be seen."""
+        self.talk = Talk(now)
+        self.issues = Issues()
+        self.ledger = Ledger()
+        self._anchor = anchor
+        self._emit = emit
+        self.id = _session_id(room, participant.identity, dispatch, anchor.at(now).isoformat())
+
+    # --- what happens to the participant
+
+    def start(self, now: float) -> None:
+        self._say(
+            ev.SessionStarted,
+            now,
+            dispatch=self.dispatch,
+            monitoring_type=self.watch.monitoring_type,
+        )
+
+    def connected(self, at: float) -> None:
+        self.present = self.ever_present = True
+        self.waited_s = 0.0
+        self._say(ev.ParticipantConnected, at)
+
+    def disconnected(self, at: float, reason: str, now: float) -> None:
+        """The participant left at ``at``, which is believed now."""
+        self.present = False
+        self.waited_s = max(0.0, now - at)
+        self.quality("unknown", at, "participant_left")
+        self._say_issues(self.issues.end(at), "participant_left")
+        self._say(ev.ParticipantDisconnected, at, reason=reason)
+
+    def suspend(self, at: float) -> None:
+        """The room connection broke: what hangs on it is unknown from here on."""
+        self.quality("unknown", at, "monitor_reconnecting")
+        for track_sid in self.ledger.video_sids():
+            self.video(track_sid, None, at)
+
+    def opt_out(self, at: float) -> None:
+        """The participant does not want to be monitored any more."""
+        self.quality("unknown", at, "opted_out")
+        self._say_issues(self.issues.end(at), "opted_out")
+        for track_sid in self.ledger.video_sids():
+            self.video(track_sid, None, at)
+
+    def watch_tracks(self, at: float) -> None:
+        """Take what the participant has published by now, and the quality if it is known."""
+        for sid, record in self.ledger.tracks.items():
+            record.gone = sid not in self.participant.tracks
+        for track in self.participant.tracks.values():
+            if track.sid not in self.ledger.tracks:
+                self.track_published(track, at)
+        self.quality(self.participant.quality, at, "server")
+
+    def track_published(self, track: Track, at: float) -> None:
+        self.ledger.tracks[track.sid] = TrackLedger(track, self.watch.speaking_threshold)
+        self._say(
+            ev.TrackPublished,
+            at,
+            track_sid=track.sid,
+            kind=track.kind,
+            source=track.source,
+            muted=track.muted,
+            encrypted=track.encrypted,
+        )
+        self.judge_video(track.sid, at)
+        onset = track.runs.get(self.watch.speaking_threshold)
+        if onset is not None and self.watch.audio:
+            self.speech_started(track.sid, onset)
+
+    def track_unpublished(self, track: Track, at: float) -> None:
+        self.speech_stopped(track.sid, at)
+        record = self.ledger.tracks.get(track.sid)
+        if record is not None:
+            record.gone = True
+            self._video_is(record, "ended", at)
+        self._say_issues(self.issues.end(at, track_sid=track.sid), "track_ended")
+        self._say(
+            ev.TrackUnpublished, at, track_sid=track.sid, kind=track.kind, source=track.source
+        )
+        self.ledger.trim()
+
+    def track_muted(self, track: Track, at: float) -> None:
+        if track.muted:
+            self.speech_stopped(track.sid, at)
+        record = self.ledger.tracks.get(track.sid)
+        if record is not None:
+            record.muted = track.muted
+            if record.video is not None:
+                record.video.muted(track.muted)
+        event = ev.TrackMuted if track.muted else ev.TrackUnmuted
+        self._say(event, at, track_sid=track.sid, kind=track.kind, source=track.source)
+        self.judge_video(track.sid, at)
+
+    # --- speech
+
+    def speech_started(self, source: str, at: float) -> None:
+        began_at = self.talk.start(source, at)
+        if began_at is not None:
+            self._say_speaking(ev.SpeakingStarted, began_at, source)
+
+    def speech_stopped(self, source: str, at: float) -> None:
+        turn = self.talk.stop(source, at)
+        if turn is not None:
+            self._say_turn(turn, source)
+
+    def finish_speech(self, at: float) -> None:
+        """End whatever is open, since the session ends."""
+        for source in sorted(self.talk.sources):
+            track = self.participant.tracks.get(source)
+            until = at if track is None else track.speech_end(self.watch.speaking_threshold, at)
+            self.speech_stopped(source, until)
+
+    def audio(self, track_sid: str, reading: AudioReading) -> None:
+        record = self.ledger.tracks.get(track_sid)
+        if record is not None and reading.threshold == self.watch.speaking_threshold:
+            record.read(reading)
+
+    # --- link and video
+
+    def quality(self, level: ev.QualityLevel, at: float, reason: str) -> None:
+        before = self.ledger.quality.change(level)
+        if before is not None:
+            self._say(ev.ConnectionQuality, at, from_=before, to=level, reason=reason)
+
+    def video(self, track_sid: str, reading: VideoReading | None, at: float) -> None:
+        record = self.ledger.tracks.get(track_sid)
+        if record is None or record.video is None or not self.watch.video:
+            return
+        if reading is None:
+            # What became of the track follows: it ends, or at the next tick it is unknown.
+            record.video.unwatched()
+        else:
+            record.video.read(reading.frames, reading.freezes, at)
+            self.judge_video(track_sid, at)
+
+    def judge_video(self, track_sid: str, now: float) -> None:
+        """Look at the state of a video track anew, and at the issue that hangs on it."""
+        record = self.ledger.tracks.get(track_sid)
+        if record is None or record.video is None or record.gone or not self.watch.video:
+            return
+        video = record.video
+        self._video_is(record, video.judge(now), now)
+        if video.state in ("live", "low", "frozen"):
+            self._say_issue(
+                self.issues.observe(
+                    "video_frozen",
+                    video.state == "frozen",
+                    now,
+                    track_sid=track_sid,
+                    since=video.last_frame_at,
+                    evidence={"frames": video.frames},
+                )
+            )
+        elif video.state != "unknown":
+            self._say_issues(self.issues.end(now, track_sid=track_sid), f"track_{video.state}")
+
+    def judge(self, now: float) -> None:
+        """Look at the issues that time alone can raise or resolve."""
+        quality = self.ledger.quality
+        self._say_issue(
+            self.issues.observe(
+                "connection_poor",
+                quality.worse_than(self.watch.connection_quality_threshold),
+                now,
+                severity="critical" if quality.level == "lost" else "warning",
+                evidence={"quality": quality.level, "score": SCORES.get(quality.level, 0.0)},
+            )
+        )
+        self._say_issue(
+            self.issues.observe("session_long", True, now, since=self.started_at, severity="info")
+        )
+        for track_sid in self.ledger.video_sids():
+            self.judge_video(track_sid, now)
+
+    # --- sums
+
+    def advance(self, now: float, *, connected: bool, missing: bool) -> None:
+        """Bring the sums up to now; call it before anything that changes what is summed up.
+
+        ``connected`` is how the room connection has stood since the last call, ``missing``
+        whether the server has said since then that there is no such room.
+        """
+        participant = self.participant
+        elapsed_s = self.ledger.advance(
+            now - self.started_at,
+            observed=connected and not participant.opted_out,
+            present=self.present and participant.left_at is None,
+            on_server_word=self.watch.audio and participant.on_server_word,
+        )
+        # Waiting counts only while it can be seen that nobody comes.
+        if missing or (connected and not self.present):
+            self.waited_s += elapsed_s
+
+    def end(self, now: float, reason: ev.EndReason, summary_share: float | None) -> None:
+        self._say_issues(self.issues.end(now), "session_ended")
+        self._say(ev.SessionEnded, now, reason=reason, summary=self.summary(now, summary_share))
+
+    def summary(self, now: float, share: float | None) -> ev.SessionSummary:
+        return ev.SessionSummary(
+            started_at=self._anchor.at(self.started_at),
+            duration_s=round(now - self.started_at, 3),
+            present_s=round(self.ledger.present_s, 3),
+            talk_time_s=round(self.talk.talk_time_s(now), 3),
+            turns=self.talk.turns,
+            talk_share=None if share is None else round(share, 4),
+            level_dbov=self.ledger.speech_dbov(),
+            heard=self.ledger.heard,
+            quality_s={k: round(v, 3) for k, v in self.ledger.quality.seconds.items()},
+            tracks=self.ledger.track_summaries(),
+            issues=[
+                ev.IssueSummary(
+                    issue=r.issue,
+                    severity=r.severity,
+                    track_sid=r.track_sid,
+                    raised_at=self._anchor.at(r.raised_at),
+                    duration_s=round((now if r.ended_at is None else r.ended_at) - r.since, 3),
+                    open=r.ended_at is None,
+                )
+                for r in self.issues.records
+            ],
+            coverage=self.ledger.coverage(now - self.started_at),
+        )
+
+    # --- saying it
+
+    def _video_is(self, record: TrackLedger, state: ev.VideoStateName, at: float) -> None:
+        video = record.video
+        if video is None or video.state == state:
+            return
+        before, video.state = video.state, state
+        fps = None if video.fps is None else round(video.fps, 1)
+        self._say(ev.VideoState, at, track_sid=record.sid, from_=before, to=state, fps=fps)
+
+    def _say_turn(self, turn: Turn, source: str) -> None:
+        self._say_speaking(
+            ev.SpeakingStopped,
+            turn.ended_at,
+            source,
+            turn_s=round(turn.duration_s, 3),
+            talk_time_s=round(self.talk.talk_time_s(), 3),
+        )
+
+    def _say_speaking(self, event: type[Any], at: float, source: str, **fields: object) -> None:
+        if source == SERVER:
+            self._say(event, at, heard="server", **fields)
+        else:
+            self._say(event, at, heard="pcm", track_sid=source, **fields)
+
+    def _say_issues(self, changes: list[Change], reason: str) -> None:
+        for change in changes:
+            self._say_issue(change, reason)
+
+    def _say_issue(self, change: Change | None, reason: str = "recovered") -> None:
+        if change is None:
+            return
+        fields: dict[str, object] = {"issue": change.issue, "severity": change.severity}
+        if change.what == "resolved":
+            duration_s = round(max(0.0, change.at - change.since), 3)
+            fields |= {"duration_s": duration_s, "reason": reason}
+            event: type[Any] = ev.IssueResolved
+        else:
+            fields |= {"since": self._anchor.at(change.since), "evidence": change.evidence}
+            event = ev.IssueRaised if change.what == "raised" else ev.IssueUpdated
+        self._say(event, change.at, track_sid=change.track_sid, **fields)
+
+    def _say(self, event: type[Any], at: float, **fields: object) -> None:
+        self._emit(
+            event(
+                time=self._anchor.at(at),
+                room=self.room,
+                room_sid=self.room_sid,
+                participant=self.participant.identity,
+                participant_sid=self.participant.sid,
+                participant_kind=self.participant.kind,
+                session=self.id,
+                job=self.job,
+                labels=self.watch.labels,
+                **fields,
+            )
+        )
+
+
+def _session_id(*parts: str) -> str:
+    """A name that a replay of the same inputs finds again."""
+    return "PS_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

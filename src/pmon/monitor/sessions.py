@@ -1,0 +1,112 @@
+"""The sessions of a room and the jobs they stand for: how they begin, change hands and end."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pmon.monitor import events as ev
+from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.participant import Participant
+from pmon.monitor.session import Session
+from pmon.monitor.watch import Watch
+
+JOIN_TIMEOUT = "participant connection timeout"
+
+
+class EndedJob(msgspec.Struct, frozen=True):
+    """A job that is over. With an error it failed."""
+
+    job: str
+    error: str | None = None
+
+
+class Sessions:
+    """Every open session of a room, found by job, by identity, or by identity and dispatch."""
+
+    def __init__(self, room: str, anchor: UtcAnchor) -> None:
+        self.room = room
+        self.room_sid = ""
+        self.events: list[ev.AnyEvent] = []
+        self.ended_jobs: list[EndedJob] = []
+        self._anchor = anchor
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._by_job: dict[str, Session] = {}
+        self._by_identity: dict[str, list[Session]] = {}
+        self._ended_talk_s: dict[str, float] = {}
+
+    def all(self) -> list[Session]:
+        return list(self._sessions.values())
+
+    def of(self, participant: Participant) -> list[Session]:
+        """The sessions of somebody; a copy, so that ending one while looping is fine."""
+        return list(self._by_identity.get(participant.identity, ()))
+
+    def of_job(self, job: str) -> Session | None:
+        """The session that a job stands for, unless a newer job took it over."""
+        return self._by_job.get(job)
+
+    def of_dispatch(self, dispatch: str) -> list[Session]:
+        return [s for s in self._sessions.values() if s.dispatch == dispatch]
+
+    def rename(self, room_sid: str) -> None:
+        """The room's sid became known, or another one after the server was restarted."""
+        self.room_sid = room_sid
+        for session in self._sessions.values():
+            session.room_sid = room_sid
+
+    def take_over(self, job: str, identity: str, dispatch: str) -> bool:
+        """Give the session of this identity and dispatch, if there is one, to a newer job."""
+        session = self._sessions.get((identity, dispatch))
+        if session is None:
+            return False
+        if session.job != job:
+            del self._by_job[session.job]
+            self.ended_jobs.append(EndedJob(session.job))
+            session.job = job
+            self._by_job[job] = session
+        return True
+
+    def start(
+        self, job: str, dispatch: str, participant: Participant, watch: Watch, now: float
+    ) -> Session:
+        session = Session(
+            room=self.room,
+            dispatch=dispatch,
+            job=job,
+            participant=participant,
+            watch=watch,
+            anchor=self._anchor,
+            now=now,
+            emit=self.events.append,
+        )
+        session.room_sid = self.room_sid
+        self._sessions[participant.identity, dispatch] = session
+        self._by_job[job] = session
+        self._by_identity.setdefault(participant.identity, []).append(session)
+        session.start(now)
+        return session
+
+    def end(
+        self, session: Session, reason: ev.EndReason, now: float, error: str | None = None
+    ) -> None:
+        """End a session with its summary, and its job with it."""
+        identity = session.participant.identity
+        session.finish_speech(now)
+        session.end(now, reason, self.talk_share(session, now))
+        talk_s = max(session.talk.talk_time_s(), self._ended_talk_s.get(identity, 0.0))
+        self._ended_talk_s[identity] = talk_s
+        del self._sessions[identity, session.dispatch]
+        del self._by_job[session.job]
+        self._by_identity[identity].remove(session)
+        if not self._by_identity[identity]:
+            del self._by_identity[identity]
+        self.ended_jobs.append(EndedJob(session.job, error))
+
+    def talk_share(self, session: Session, now: float) -> float | None:
+        """A session's part of all the talk time of the room; None when nobody has spoken."""
+        totals_s = dict(self._ended_talk_s)
+        for other in self._sessions.values():
+            identity = other.participant.identity
+            totals_s[identity] = max(totals_s.get(identity, 0.0), other.talk.talk_time_s(now))
+        total_s = sum(totals_s.values())
+        return session.talk.talk_time_s(now) / total_s if total_s > 0 else None

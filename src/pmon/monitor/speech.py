@@ -1,0 +1,75 @@
+"""Who speaks: meters and the server's word go in, each session's talk moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pmon.monitor.participant import Participant, Track
+from pmon.monitor.session import SERVER, Session
+from pmon.monitor.sessions import Sessions
+
+
+class Speech:
+    """Brings runs of speech to the sessions that listen, and ends them by time where they must.
+
+    A run has one of two sources: the meter of a microphone that is decoded, or, where none can
+    be, the server's speaker events.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def metered(
+        self, participant: Participant, track: Track, threshold: float, speaking: bool, at: float
+    ) -> None:
+        """A meter found that speech began or ended at ``at``."""
+        if speaking:
+            track.runs[threshold] = at
+        else:
+            track.runs.pop(threshold, None)
+        for session in self._listening(participant):
+            if session.watch.speaking_threshold == threshold:
+                if speaking:
+                    session.speech_started(track.sid, at)
+                else:
+                    session.speech_stopped(track.sid, at)
+
+    def told(self, participants: Iterable[Participant], named: set[str], now: float) -> None:
+        """The server named those who began to speak or grew louder."""
+        for participant in participants:
+            if not participant.on_server_word or not participant.in_call:
+                continue
+            if participant.word.told(participant.identity in named, now):
+                for session in self._listening(participant):
+                    session.speech_started(SERVER, participant.word.since or now)
+
+    def tick(self, participant: Participant, now: float) -> None:
+        """End what the server said once it is sure, or once a meter has the say."""
+        if participant.on_server_word:
+            self._stop_word(participant, participant.word.tick(now))
+        else:
+            self._stop_word(participant, participant.word.stop(now))
+
+    def close_track(self, participant: Participant, track: Track, at: float) -> None:
+        """End speech on a track by time; its meter may never say another word."""
+        track.runs.clear()
+        for session in self._sessions.of(participant):
+            session.speech_stopped(
+                track.sid, track.speech_end(session.watch.speaking_threshold, at)
+            )
+
+    def close(self, participant: Participant, at: float) -> None:
+        """End all speech of somebody."""
+        for track in participant.tracks.values():
+            self.close_track(participant, track, at)
+        self._stop_word(participant, participant.word.stop(at))
+
+    def _listening(self, participant: Participant) -> list[Session]:
+        if participant.opted_out:
+            return []
+        return [s for s in self._sessions.of(participant) if s.present and s.watch.audio]
+
+    def _stop_word(self, participant: Participant, at: float | None) -> None:
+        if at is not None:
+            for session in self._sessions.of(participant):
+                session.speech_stopped(SERVER, at)

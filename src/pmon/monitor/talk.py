@@ -1,0 +1,71 @@
+"""Talk time of one person: the union of the runs of speech on all their microphones."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """A finished turn, in monotonic seconds."""
+
+    started_at: float
+    ended_at: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.ended_at - self.started_at
+
+
+class Talk:
+    """Bills each moment once, however many microphones hear it, and never bills backwards.
+
+    Runs are named by what heard them (a track sid), so that a stop ends only its own run.
+    """
+
+    def __init__(self, since: float) -> None:
+        self._billed_until = since
+        self._started_at = since
+        self._latest_end = since
+        self._open: set[str] = set()
+        self._talk_time_s = 0.0
+        self.turns = 0
+
+    @property
+    def speaking(self) -> bool:
+        return bool(self._open)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """What hears speech at present."""
+        return frozenset(self._open)
+
+    def start(self, source: str, at: float) -> float | None:
+        """A run began on ``source``. Returns when the turn began, if one began with it."""
+        began = not self._open
+        self._open.add(source)
+        if not began:
+            return None
+        # An onset is dated back, so it may lie before the end of the turn before or the session.
+        self._started_at = max(at, self._billed_until)
+        self._latest_end = self._started_at
+        return self._started_at
+
+    def stop(self, source: str, at: float) -> Turn | None:
+        """The run on ``source`` ended. Returns the turn, if it ended with it."""
+        if source not in self._open:
+            return None
+        self._open.discard(source)
+        self._latest_end = max(self._latest_end, at)
+        if self._open:
+            return None
+        turn = Turn(self._started_at, self._latest_end)
+        self._billed_until = turn.ended_at
+        self._talk_time_s += turn.duration_s
+        self.turns += 1
+        return turn
+
+    def talk_time_s(self, now: float | None = None) -> float:
+        """Seconds of speech so far; with ``now``, those of the open turn included."""
+        if not self._open or now is None:
+            return self._talk_time_s
+        return self._talk_time_s + max(0.0, now - self._started_at)

@@ -1,0 +1,97 @@
+"""The state of one video track, from the frame counter of its receiver."""
+
+from __future__ import annotations
+
+from pmon.monitor.events import TrackSource, VideoStateName
+
+FROZEN_AFTER_S = 3.0
+"""Without a frame for so long a picture is called frozen; the issue comes later (RULES)."""
+DRY_AFTER_S = 10.0
+"""Watched for so long without a first frame, a track is dry."""
+LOW_FPS = 5.0
+"""A camera under this many frames a second in two readings running is low."""
+
+SCREEN: tuple[TrackSource, ...] = ("screen_share",)
+"""A screen that does not change sends no frames and is not frozen."""
+
+
+class Video:
+    """What a receiver's frame counter says about a track.
+
+    A verdict needs evidence: while nothing is received on purpose (muted, encrypted, not
+    subscribed, connection down) the state says so or is unknown, and never frozen.
+    """
+
+    def __init__(self, source: TrackSource, *, encrypted: bool, muted: bool) -> None:
+        self.source = source
+        self.state: VideoStateName = "unknown"
+        self.fps: float | None = None
+        self.frames = 0
+        self.freezes = 0
+        self._live_s = 0.0
+        self._live_frames = 0
+        self.last_frame_at: float | None = None
+        self.seen = False
+        """Whether anything was ever received, so that the counters mean something."""
+        self._encrypted = encrypted
+        self._muted = muted
+        self._looking_since: float | None = None
+        self._counters: tuple[int, int] = (0, 0)
+        self._read_at: float | None = None
+        self._low_readings = 0
+
+    def muted(self, muted: bool) -> None:
+        self._muted = muted
+        self._look_again()
+
+    def unwatched(self) -> None:
+        """Nothing is received for a reason of our own; the next receiver counts from zero."""
+        self._counters = (0, 0)
+        self._look_again()
+
+    def read(self, frames: int, freezes: int, now: float) -> None:
+        """Take the running totals of the receiver."""
+        if frames < self._counters[0]:
+            self._counters = (0, 0)  # a new receiver, after the track was subscribed again
+        new, stopped = frames - self._counters[0], max(0, freezes - self._counters[1])
+        self._counters = (frames, freezes)
+        if self._looking_since is None:
+            self._looking_since = now
+        self.frames += new
+        self.freezes += stopped
+        if new:
+            self.seen = True
+            self.last_frame_at = now
+        if self._read_at is not None and now > self._read_at:
+            elapsed_s = now - self._read_at
+            self.fps = new / elapsed_s
+            self._low_readings = self._low_readings + 1 if self.fps < LOW_FPS else 0
+            if new:
+                self._live_s += elapsed_s
+                self._live_frames += new
+        self._read_at = now
+
+    def judge(self, now: float) -> VideoStateName:
+        """The state as it stands now."""
+        if self._encrypted:
+            return "encrypted"
+        if self._muted:
+            return "muted"
+        if self._looking_since is None:
+            return "unknown"
+        if self.last_frame_at is None:
+            return "dry" if now - self._looking_since >= DRY_AFTER_S else "unknown"
+        if self.source in SCREEN:
+            return "live"
+        if now - self.last_frame_at >= FROZEN_AFTER_S:
+            return "frozen"
+        return "low" if self._low_readings >= 2 else "live"
+
+    @property
+    def mean_fps(self) -> float | None:
+        """Frames a second over the time in which frames came; None without any."""
+        return self._live_frames / self._live_s if self._live_s > 0 else None
+
+    def _look_again(self) -> None:
+        self._looking_since = self.last_frame_at = self._read_at = self.fps = None
+        self._low_readings = 0

@@ -1,0 +1,111 @@
+"""Drives a RoomMonitor through a made-up meeting, with time as a plain number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pmon.monitor import events as ev
+from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.inputs import ParticipantInfo, TrackInfo
+from pmon.monitor.room import RoomMonitor
+from pmon.monitor.sessions import EndedJob
+from pmon.monitor.watch import Watch
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+E = TypeVar("E", bound=ev.Event)
+
+
+def watch(**changes: Any) -> Watch:
+    defaults: dict[str, Any] = {
+        "monitoring_type": "full",
+        "end_on_disconnect": False,
+        "labels": {},
+        "speaking_threshold": 0.01,
+        "connection_quality_threshold": 0.5,
+        "join_timeout_s": 300.0,
+        "away_timeout_s": 300.0,
+    }
+    return Watch(**(defaults | changes))
+
+
+def microphone(sid: str = "TR_mic", **changes: Any) -> TrackInfo:
+    defaults: dict[str, Any] = {
+        "sid": sid,
+        "kind": "audio",
+        "source": "microphone",
+        "muted": False,
+        "encrypted": False,
+    }
+    return TrackInfo(**(defaults | changes))
+
+
+def camera(sid: str = "TR_cam", **changes: Any) -> TrackInfo:
+    return microphone(sid, **({"kind": "video", "source": "camera"} | changes))
+
+
+def person(identity: str, *tracks: TrackInfo, sid: str = "", **changes: Any) -> ParticipantInfo:
+    return ParticipantInfo(
+        identity=identity,
+        sid=sid or f"PA_{identity}",
+        kind=changes.pop("kind", "standard"),
+        tracks=tracks,
+        **changes,
+    )
+
+
+class Meeting:
+    """A monitor at second 0 of its meeting, and all that came out of it so far."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.monitor = RoomMonitor("standup", UtcAnchor(0.0, EPOCH))
+        self.events: list[ev.AnyEvent] = []
+        self.ended: list[EndedJob] = []
+
+    def to(self, now: float) -> None:
+        """Let time pass in ticks of half a second, as the shell does."""
+        while self.now < now:
+            self.now = min(now, self.now + 0.5)
+            self.monitor.tick(self.now)
+        self.collect()
+
+    def collect(self) -> None:
+        self.events += self.monitor.take_events()
+        self.ended += self.monitor.take_ended_jobs()
+
+    def job(self, job: str, identity: str, dispatch: str = "AD_1", **changes: Any) -> None:
+        self.monitor.start_job(job, dispatch, person(identity), watch(**changes), self.now)
+        self.collect()
+
+    def connected(self, *present: ParticipantInfo, room_sid: str = "RM_1") -> None:
+        self.monitor.connected(room_sid, present, self.now)
+        self.collect()
+
+    def speak(
+        self, start: float, stop: float, sid: str = "TR_mic", threshold: float = 0.01
+    ) -> None:
+        """Speech from ``start`` to ``stop``, told as a meter tells it."""
+        self.to(max(self.now, start))
+        self.monitor.speech(sid, threshold, True, start)
+        self.to(stop)
+        self.monitor.speech(sid, threshold, False, stop)
+        self.collect()
+
+    def of(self, kind: type[E]) -> list[E]:
+        self.collect()
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def types(self) -> list[str]:
+        self.collect()
+        return [event.type for event in self.events]
+
+    def summary(self, job: str = "AJ_1") -> ev.SessionSummary:
+        """End a job and give its session's summary."""
+        self.monitor.end_job(job, "job_terminated", self.now)
+        return self.of(ev.SessionEnded)[-1].summary
+
+
+def seconds(event: ev.Event) -> float:
+    """When an event happened, on the meeting's clock."""
+    return (event.time - EPOCH).total_seconds()

@@ -1,0 +1,202 @@
+"""Issues are raised late enough, once, and resolved with a duration; unknown is no verdict."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from room_driver import Meeting, camera, microphone, person, seconds
+
+from pmon.monitor import events as ev
+from pmon.monitor.inputs import VideoReading
+from pmon.monitor.issues import RULES, Issues
+
+
+@pytest.fixture
+def meeting() -> Meeting:
+    meeting = Meeting()
+    meeting.connected(person("ann", microphone(), camera()))
+    meeting.job("AJ_1", "ann", labels={"room": "7"})
+    return meeting
+
+
+class TestConnectionPoor:
+    def test_raised_after_five_seconds_and_resolved(self, meeting: Meeting) -> None:
+        meeting.to(10)
+        meeting.monitor.quality("ann", "poor", 10.0)
+        meeting.to(14.5)
+        assert not meeting.of(ev.IssueRaised)
+        meeting.to(30)
+        (raised,) = meeting.of(ev.IssueRaised)
+        assert (raised.issue, raised.severity, seconds(raised)) == (
+            "connection_poor",
+            "warning",
+            15.0,
+        )
+        assert raised.evidence == {"quality": "poor", "score": 0.33}
+        assert (raised.since - meeting.of(ev.SessionStarted)[0].time).total_seconds() == 10.0
+        assert raised.labels == {"room": "7"}
+        meeting.monitor.quality("ann", "good", 30.0)
+        meeting.to(40)
+        (resolved,) = meeting.of(ev.IssueResolved)
+        assert (resolved.duration_s, resolved.reason) == (20.0, "recovered")
+
+    def test_a_short_dip_is_nothing(self, meeting: Meeting) -> None:
+        meeting.to(10)
+        meeting.monitor.quality("ann", "poor", 10.0)
+        meeting.to(13)
+        meeting.monitor.quality("ann", "good", 13.0)
+        meeting.to(60)
+        assert not meeting.of(ev.IssueRaised)
+
+    def test_lost_makes_it_critical_once(self, meeting: Meeting) -> None:
+        meeting.monitor.quality("ann", "poor", 0.0)
+        meeting.to(10)
+        meeting.monitor.quality("ann", "lost", 10.0)
+        meeting.to(40)
+        (updated,) = meeting.of(ev.IssueUpdated)
+        assert updated.severity == "critical"
+        assert len(meeting.of(ev.IssueRaised)) == 1
+
+    def test_unknown_raises_nothing(self, meeting: Meeting) -> None:
+        meeting.to(3600)
+        assert not meeting.of(ev.IssueRaised)
+
+    def test_unknown_does_not_resolve(self, meeting: Meeting) -> None:
+        meeting.monitor.quality("ann", "poor", 0.0)
+        meeting.to(10)
+        meeting.monitor.suspend(10.0)
+        meeting.to(60)
+        assert not meeting.of(ev.IssueResolved)
+
+    def test_the_threshold_is_the_jobs(self, meeting: Meeting) -> None:
+        meeting.job("AJ_2", "ann", "AD_2", connection_quality_threshold=0.7)
+        meeting.monitor.quality("ann", "good", 0.0)
+        meeting.to(20)
+        assert [e.job for e in meeting.of(ev.IssueRaised)] == ["AJ_2"]
+
+    def test_leaving_resolves_it(self, meeting: Meeting) -> None:
+        meeting.monitor.quality("ann", "poor", 0.0)
+        meeting.to(10)
+        meeting.monitor.participant_left("ann", "client_initiated", 10.0)
+        meeting.to(20)
+        assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["participant_left"]
+
+
+class TestVideo:
+    def feed(self, meeting: Meeting, until: float, fps: float, freezes: int = 0) -> None:
+        """A receiver's counters, read every two seconds as the shell does."""
+        session = meeting.monitor.sessions.all()[0]
+        video = session.ledger.tracks["TR_cam"].video
+        assert video is not None
+        frames = video.frames
+        start = meeting.now
+        while meeting.now < until:
+            meeting.to(min(until, meeting.now + 2.0))
+            total = frames + int((meeting.now - start) * fps)
+            reading = VideoReading(frames=total, freezes=freezes)
+            meeting.monitor.video("TR_cam", reading, meeting.now)
+        meeting.collect()
+
+    def test_frozen_after_ten_seconds_without_a_frame(self, meeting: Meeting) -> None:
+        self.feed(meeting, 20, fps=15)
+        self.feed(meeting, 60, fps=0)
+        states = [(seconds(e), e.to) for e in meeting.of(ev.VideoState)]
+        assert states[0][1] == "live"
+        assert states[1][1] == "frozen"
+        assert states[1][0] == pytest.approx(23.0, abs=0.5)
+        (raised,) = meeting.of(ev.IssueRaised)
+        assert (raised.issue, raised.track_sid) == ("video_frozen", "TR_cam")
+        assert seconds(raised) == pytest.approx(30.0, abs=0.5)
+        self.feed(meeting, 70, fps=15)
+        (resolved,) = meeting.of(ev.IssueResolved)
+        assert resolved.duration_s == pytest.approx(42.0, abs=0.5)
+        track = next(t for t in meeting.summary().tracks if t.kind == "video")
+        assert track.frames == pytest.approx(300 + 150, abs=2)
+        assert track.fps == pytest.approx(15.0, abs=1.0)
+
+    @pytest.mark.parametrize("how", ["muted", "suspended", "screen"])
+    def test_no_verdict_where_no_frames_are_due(self, meeting: Meeting, how: str) -> None:
+        self.feed(meeting, 20, fps=15)
+        if how == "muted":
+            meeting.monitor.track_muted("TR_cam", True, 20.0)
+        elif how == "suspended":
+            meeting.monitor.suspend(20.0)
+        else:
+            meeting.monitor.track_unpublished("TR_cam", 20.0)
+            screen = camera("TR_cam", source="screen_share")
+            meeting.monitor.track_published("ann", screen, 20.0)
+            self.feed(meeting, 24, fps=15)
+        self.feed(meeting, 100, fps=0)
+        assert not meeting.of(ev.IssueRaised)
+        assert "frozen" not in [e.to for e in meeting.of(ev.VideoState)]
+
+    def test_a_track_without_a_first_frame_is_dry(self, meeting: Meeting) -> None:
+        self.feed(meeting, 30, fps=0)
+        assert [e.to for e in meeting.of(ev.VideoState)] == ["dry"]
+
+    def test_low(self, meeting: Meeting) -> None:
+        self.feed(meeting, 20, fps=2)
+        assert [e.to for e in meeting.of(ev.VideoState)] == ["live", "low"]
+
+    def test_encrypted(self) -> None:
+        meeting = Meeting()
+        meeting.connected(person("ann", camera(encrypted=True)))
+        meeting.job("AJ_1", "ann")
+        meeting.to(100)
+        assert [e.to for e in meeting.of(ev.VideoState)] == ["encrypted"]
+        assert not meeting.of(ev.IssueRaised)
+
+    def test_unpublishing_ends_the_track_and_its_issue(self, meeting: Meeting) -> None:
+        self.feed(meeting, 10, fps=15)
+        self.feed(meeting, 40, fps=0)
+        meeting.monitor.track_unpublished("TR_cam", 40.0)
+        assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["track_ended"]
+        assert meeting.of(ev.VideoState)[-1].to == "ended"
+
+
+def test_a_session_is_long_after_four_hours(meeting: Meeting) -> None:
+    meeting.now = 4 * 3600 - 2.0
+    meeting.to(4 * 3600 - 0.5)
+    assert not meeting.of(ev.IssueRaised)
+    meeting.to(4 * 3600 + 1)
+    (raised,) = meeting.of(ev.IssueRaised)
+    assert (raised.issue, raised.severity) == ("session_long", "info")
+    meeting.to(4 * 3600 + 60)
+    assert len(meeting.of(ev.IssueRaised)) == 1
+    issue = meeting.summary().issues[0]
+    assert (issue.issue, issue.open) == ("session_long", False)
+
+
+@given(st.lists(st.tuples(st.sampled_from([True, False, None]), st.floats(0.1, 20)), max_size=60))
+def test_issues_alternate_and_keep_their_distance(
+    steps: list[tuple[bool | None, float]],
+) -> None:
+    """Raised and resolved take turns; nothing is raised within the cooldown or too early."""
+    issues, now, raised_at, resolved_at = Issues(), 0.0, None, float("-inf")
+    rule = RULES["connection_poor"]
+    for bad, wait in steps:
+        now += wait
+        change = issues.observe("connection_poor", bad, now)
+        if change is None:
+            continue
+        if change.what == "raised":
+            assert raised_at is None
+            assert change.at - change.since >= rule.raise_after_s
+            assert change.at >= resolved_at + rule.cooldown_s
+            raised_at = change.at
+        else:
+            assert change.what == "resolved"
+            assert bad is False
+            assert raised_at is not None
+            raised_at, resolved_at = None, change.at
+    assert len(issues.end(now)) == (raised_at is not None)
+
+
+def test_many_issues_do_not_fill_the_memory() -> None:
+    issues, now = Issues(), 0.0
+    for _ in range(500):
+        for bad in (True, True, False, False):
+            now += 10.0
+            issues.observe("connection_poor", bad, now)
+    assert len(issues.records) == Issues.KEPT
