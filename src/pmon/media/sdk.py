@@ -1,0 +1,87 @@
+"""The LiveKit SDK's vocabulary in the monitor's words, and its start-up."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import structlog
+from livekit import rtc
+from livekit.rtc import _ffi_client
+from livekit.rtc.version import __version__
+
+from pmon.monitor.events import ParticipantKind, QualityLevel, TrackKind, TrackSource
+from pmon.monitor.inputs import ParticipantInfo, TrackInfo
+
+log = structlog.get_logger("pmon.media")
+
+KINDS: dict[int, ParticipantKind] = {
+    rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD: "standard",
+    rtc.ParticipantKind.PARTICIPANT_KIND_INGRESS: "ingress",
+    rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS: "egress",
+    rtc.ParticipantKind.PARTICIPANT_KIND_SIP: "sip",
+    rtc.ParticipantKind.PARTICIPANT_KIND_AGENT: "agent",
+    rtc.ParticipantKind.PARTICIPANT_KIND_CONNECTOR: "connector",
+    rtc.ParticipantKind.PARTICIPANT_KIND_BRIDGE: "bridge",
+}
+QUALITIES: dict[int, QualityLevel] = {
+    rtc.ConnectionQuality.QUALITY_EXCELLENT: "excellent",
+    rtc.ConnectionQuality.QUALITY_GOOD: "good",
+    rtc.ConnectionQuality.QUALITY_POOR: "poor",
+    rtc.ConnectionQuality.QUALITY_LOST: "lost",
+}
+SOURCES: dict[int, TrackSource] = {
+    rtc.TrackSource.SOURCE_CAMERA: "camera",
+    rtc.TrackSource.SOURCE_MICROPHONE: "microphone",
+    rtc.TrackSource.SOURCE_SCREENSHARE: "screen_share",
+    rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO: "screen_share_audio",
+}
+TRACK_KINDS: dict[int, TrackKind] = {
+    rtc.TrackKind.KIND_AUDIO: "audio",
+    rtc.TrackKind.KIND_VIDEO: "video",
+}
+
+
+def quiet() -> None:
+    """Turn off the SDK's capture of native log lines.
+
+    It formats every line of libwebrtc, hands it to Python and throws it away there, which costs
+    1 ms/s a room and doubles the cost of connecting. Initializing again only swaps that setting.
+    """
+    library = _ffi_client.FfiClient.instance._ffi_lib
+    if len(library.livekit_ffi_initialize.argtypes) != 4:
+        log.warning("the SDK's log capture stays on: its start-up call has another shape")
+        return
+    library.livekit_ffi_initialize(
+        _ffi_client.ffi_event_callback, False, b"python", __version__.encode("ascii")
+    )
+
+
+def track_info(publication: rtc.RemoteTrackPublication) -> TrackInfo:
+    """A publication as the monitor knows it."""
+    return TrackInfo(
+        sid=publication.sid,
+        kind=TRACK_KINDS.get(publication.kind, "unknown"),
+        source=SOURCES.get(publication.source, "unknown"),
+        muted=publication.muted,
+        encrypted=publication.encryption_type != rtc.EncryptionType.NONE,
+    )
+
+
+def participant_info(participant: rtc.RemoteParticipant) -> ParticipantInfo:
+    """A participant as the monitor knows it."""
+    publications = cast("dict[str, rtc.RemoteTrackPublication]", participant.track_publications)
+    return ParticipantInfo(
+        identity=participant.identity,
+        sid=participant.sid,
+        kind=KINDS.get(participant.kind, "unknown"),
+        attributes=participant.attributes,
+        tracks=tuple(track_info(publication) for publication in publications.values()),
+    )
+
+
+def leave_reason(participant: rtc.RemoteParticipant) -> str:
+    """Why somebody left, in lower case; ``unknown`` where the server does not say."""
+    reason = participant.disconnect_reason
+    if reason is None:
+        return "unknown"
+    return rtc.DisconnectReason.Name(reason).lower()

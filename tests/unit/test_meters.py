@@ -1,0 +1,117 @@
+"""The meters of a track: speech is dated right, whatever the loop did to the frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pmon.media.meters import DRY_AFTER_S, StreamClock, TrackMeters, Transition
+from pmon.media.phrases import phrases
+
+RATE = 16_000
+FRAME = RATE // 10
+Int16 = npt.NDArray[np.int16]
+
+
+def stream(*parts: str | float) -> Int16:
+    """Phrases by name and silence by seconds, as whole frames of 100 ms."""
+    pieces = [
+        np.zeros(round(part * RATE), np.int16) if isinstance(part, float) else say(part)
+        for part in parts
+    ]
+    whole = np.concatenate(pieces)
+    return np.concatenate([whole, np.zeros(-len(whole) % FRAME, np.int16)])
+
+
+def say(name: str) -> Int16:
+    return phrases()[name].samples
+
+
+def play(meters: TrackMeters, samples: Int16, start: float) -> list[Transition]:
+    """Feed frames as they come in real time from ``start`` on."""
+    transitions = []
+    for index, frame in enumerate(np.split(samples, len(samples) // FRAME)):
+        transitions += meters.feed(frame, start + (index + 1) * 0.1)
+    return transitions
+
+
+def test_speech_is_dated_when_it_was_spoken() -> None:
+    meters = TrackMeters(RATE, 1, [0.01])
+    transitions = play(meters, stream(1.0, "results", 1.0), start=100.0)
+    ((start, stop),) = phrases()["results"].truth.segments
+    assert [t.speaking for t in transitions] == [True, False]
+    assert transitions[0].at == pytest.approx(101 + start, abs=0.06)
+    assert transitions[1].at == pytest.approx(101 + stop, abs=0.06)
+    (reading,) = meters.readings()
+    assert reading.speech_s == pytest.approx(transitions[1].at - transitions[0].at)
+    assert reading.speech_until == transitions[1].at
+    assert reading.heard_until == pytest.approx(100 + reading.heard_s)
+
+
+def test_after_a_pause_of_the_stream_time_has_gone_on() -> None:
+    """Muted for 30 s, nothing is fed: what is said then was not said 30 s before."""
+    meters = TrackMeters(RATE, 1, [0.01])
+    play(meters, stream(1.0, "results"), start=100.0)
+    (ended,) = meters.stop()
+    assert ended.at == pytest.approx(104.35, abs=0.1)
+    (before,) = meters.readings()
+    transitions = play(meters, stream(1.0, "numbers", 1.0), start=140.0)
+    assert transitions[0].at == pytest.approx(141.1, abs=0.06)
+    assert transitions[1].at == pytest.approx(144.72, abs=0.1)
+    (after,) = meters.readings()
+    assert after.heard_s > before.heard_s
+
+
+def test_a_stream_that_runs_dry_ends_speech_by_time() -> None:
+    meters = TrackMeters(RATE, 1, [0.01])
+    play(meters, stream(1.0, "results")[: 3 * RATE], start=100.0)
+    assert meters.expire(103.0 + DRY_AFTER_S - 0.01) == []
+    (ended,) = meters.expire(103.0 + DRY_AFTER_S)
+    assert (ended.threshold, ended.speaking) == (0.01, False)
+    assert ended.at == pytest.approx(103.0, abs=0.05)
+    assert meters.expire(200.0) == []
+
+
+def test_each_threshold_has_its_own_runs() -> None:
+    meters = TrackMeters(RATE, 1, [0.01, 0.5])
+    transitions = play(meters, stream(1.0, "results", 1.0), start=0.0)
+    assert {t.threshold for t in transitions} == {0.01}
+    assert {r.threshold: r.speech_s > 1 for r in meters.readings()} == {0.01: True, 0.5: False}
+
+
+def test_a_threshold_that_comes_later_dates_its_runs_right() -> None:
+    meters = TrackMeters(RATE, 1, [0.01])
+    play(meters, stream(5.0), start=0.0)
+    assert meters.listen([0.02]) == []
+    transitions = play(meters, stream("results", 1.0), start=5.0)
+    assert [t.threshold for t in transitions] == [0.02, 0.02]
+    assert transitions[0].at == pytest.approx(5.1, abs=0.06)
+
+
+def test_a_threshold_that_goes_ends_its_run() -> None:
+    meters = TrackMeters(RATE, 1, [0.01])
+    play(meters, stream(1.0, "results")[: 3 * RATE], start=0.0)
+    (ended,) = meters.listen([])
+    assert (ended.threshold, ended.speaking) == (0.01, False)
+    assert meters.readings() == []
+
+
+@given(st.lists(st.floats(0.0, 0.2), min_size=30, max_size=60))
+def test_jitter_does_not_move_the_clock(jitter: list[float]) -> None:
+    """Once one frame came on time, the others' lateness is known for what it is."""
+    clock = StreamClock()
+    clock.arrived(0.1, 100.1)
+    for index, late in enumerate(jitter, start=2):
+        clock.arrived(index / 10, 100.0 + index / 10 + late)
+    assert clock.at(5.0) == pytest.approx(105.0)
+
+
+def test_a_stream_that_lost_a_second_is_set_anew() -> None:
+    clock = StreamClock()
+    for index in range(1, 100):
+        lost = 1.0 if index > 50 else 0.0
+        clock.arrived(index / 10, 100.0 + index / 10 + lost)
+    assert clock.at(9.9) == pytest.approx(110.9)
