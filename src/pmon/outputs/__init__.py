@@ -1,0 +1,1 @@
+"""How results leave, one module an output."""

@@ -1,0 +1,59 @@
+"""Prometheus metrics, without room or identity labels: those grow without bound and name people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from pmon.monitor.events import AnyEvent
+
+
+class Metrics:
+    """The worker's own registry, so that two workers in one process do not share figures."""
+
+    def __init__(self) -> None:
+        # They double the time series, and nobody reads them.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._participants = Gauge(
+            "pmon_participants",
+            "Watched participants who are in their room.",
+            ["kind"],
+            registry=self._registry,
+        )
+        self._rooms = Gauge("pmon_rooms", "Rooms with a session.", registry=self._registry)
+        self._jobs = Counter(
+            "pmon_jobs", "Jobs by what became of them.", ["result"], registry=self._registry
+        )
+        self._events = Counter("pmon_events", "Events by type.", ["type"], registry=self._registry)
+        self._load = Gauge(
+            "pmon_process_load",
+            "CPU of a process in cores.",
+            ["process"],
+            registry=self._registry,
+        )
+
+    def set_rooms(self, rooms: int, participants: Mapping[str, int]) -> None:
+        """The rooms as they are now, and their watched participants by kind."""
+        self._rooms.set(rooms)
+        self._participants.clear()
+        for kind, count in participants.items():
+            self._participants.labels(kind).set(count)
+
+    def set_load(self, process: str, load: float) -> None:
+        """The load of one process, named by its role ("supervisor", "media-0")."""
+        self._load.labels(process).set(load)
+
+    def job(self, result: str) -> None:
+        """Count a job, by one of few words for what became of it ("accepted", "declined")."""
+        self._jobs.labels(result).inc()
+
+    def event(self, event: AnyEvent) -> None:
+        """Count an event."""
+        self._events.labels(event.type).inc()
+
+    def render(self) -> tuple[bytes, str]:
+        """The page that Prometheus scrapes, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,121 @@
+"""Health and metrics over HTTP."""
+
+from __future__ import annotations
+
+import errno
+from importlib.metadata import version
+from typing import Protocol
+
+from aiohttp import web
+
+from pmon.settings import SettingsError
+
+
+class WorkerState(Protocol):
+    """What the pages tell of the worker."""
+
+    @property
+    def agent_name(self) -> str: ...
+    @property
+    def worker_id(self) -> str:
+        """The server's name for this registration, "" while there is none."""
+
+    @property
+    def active_jobs(self) -> int: ...
+    @property
+    def load(self) -> float:
+        """The load as it is reported to the server, 0 to 1."""
+
+    @property
+    def protocol_version(self) -> int:
+        """The version of the agent protocol that the worker registers with."""
+
+    @property
+    def unready(self) -> str | None:
+        """Why the worker takes no jobs ("not registered", "draining"); None when it does."""
+
+
+class MetricsPage(Protocol):
+    """Where the metrics come from."""
+
+    def render(self) -> tuple[bytes, str]: ...
+
+
+def make_app(state: WorkerState, metrics: MetricsPage) -> web.Application:
+    """The pages ``/``, ``/ready``, ``/worker`` and ``/metrics``."""
+
+    async def alive(_: web.Request) -> web.Response:
+        return web.Response(text="OK")
+
+    async def ready(_: web.Request) -> web.Response:
+        reason = state.unready
+        return web.Response(text=reason or "OK", status=503 if reason else 200)
+
+    async def worker(_: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "worker_type": "JT_PARTICIPANT",
+                "agent_name": state.agent_name,
+                "worker_id": state.worker_id,
+                "active_jobs": state.active_jobs,
+                "worker_load": state.load,
+                "protocol_version": state.protocol_version,
+                "sdk_version": version("livekit"),
+                "pmon_version": version("pmon-livekit"),
+            }
+        )
+
+    async def scrape(_: web.Request) -> web.Response:
+        body, content_type = metrics.render()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    app = web.Application()
+    app.router.add_get("/", alive)
+    app.router.add_get("/ready", ready)
+    app.router.add_get("/worker", worker)
+    app.router.add_get("/metrics", scrape)
+    return app
+
+
+class WebError(SettingsError):
+    """An address that cannot be listened on."""
+
+
+class WebServer:
+    """Serves the pages on one address."""
+
+    def __init__(self, state: WorkerState, metrics: MetricsPage, host: str, port: int) -> None:
+        app = make_app(state, metrics)
+        self._host = host
+        self._port = port
+        # No access log: health checks would fill the log. A slow client delays no shutdown.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, which a setting of 0 leaves to the system."""
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Listen. Raises ``WebError`` when the address cannot be had."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise WebError(self._problem(error)) from None
+
+    async def aclose(self) -> None:
+        """Stop listening and close all connections."""
+        await self._runner.cleanup()
+
+    def _problem(self, error: OSError) -> str:
+        address = f"{self._host}:{self._port}"
+        if error.errno == errno.EADDRINUSE:
+            return f"PMON_HTTP_PORT (--http-port): {address} is in use; 0 takes any free port"
+        if error.errno == errno.EACCES:
+            return f"PMON_HTTP_PORT (--http-port): {address} needs rights that this user lacks"
+        return (
+            "PMON_HTTP_HOST (--http-host), PMON_HTTP_PORT (--http-port):"
+            f" cannot listen on {address}: {error.strerror or error}"
+        )

@@ -1,0 +1,59 @@
+"""Metrics: the names that dashboards ask for, and no label that names people."""
+
+from __future__ import annotations
+
+from event_samples import every_type
+from prometheus_client.parser import text_string_to_metric_families
+
+from pmon.outputs.metrics import Metrics
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    page, content_type = metrics.render()
+    assert content_type.startswith("text/plain")
+    return {
+        (sample.name, tuple(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(page.decode())
+        for sample in family.samples
+    }
+
+
+def test_every_series() -> None:
+    metrics = Metrics()
+    metrics.set_rooms(2, {"standard": 3, "sip": 1})
+    metrics.set_load("supervisor", 0.25)
+    metrics.job("accepted")
+    metrics.job("accepted")
+    for event in every_type()[:2]:
+        metrics.event(event)
+    assert samples(metrics) == {
+        ("pmon_rooms", ()): 2,
+        ("pmon_participants", (("kind", "standard"),)): 3,
+        ("pmon_participants", (("kind", "sip"),)): 1,
+        ("pmon_process_load", (("process", "supervisor"),)): 0.25,
+        ("pmon_jobs_total", (("result", "accepted"),)): 2,
+        ("pmon_events_total", (("type", "session_started"),)): 1,
+        ("pmon_events_total", (("type", "participant_connected"),)): 1,
+    }
+
+
+def test_a_kind_that_left_is_not_counted_any_more() -> None:
+    metrics = Metrics()
+    metrics.set_rooms(1, {"sip": 1})
+    metrics.set_rooms(1, {"standard": 1})
+    assert samples(metrics).get(("pmon_participants", (("kind", "sip"),)), 0) == 0
+
+
+def test_no_label_names_a_room_or_a_person() -> None:
+    metrics = Metrics()
+    for event in every_type("alice"):
+        metrics.event(event)
+    page, _ = metrics.render()
+    assert b"alice" not in page
+    assert b"room-1" not in page
+
+
+def test_two_workers_in_one_process_do_not_share_figures() -> None:
+    one, two = Metrics(), Metrics()
+    one.job("accepted")
+    assert ("pmon_jobs_total", (("result", "accepted"),)) not in samples(two)

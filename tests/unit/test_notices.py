@@ -1,0 +1,434 @@
+"""Notices: the right people are told each change once, newest state first, and not too often."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import msgspec
+import pytest
+from event_samples import TIME, base, summary
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pmon.metadata import NotificationPreferences, RecipientsByAlert
+from pmon.monitor import events as ev
+from pmon.outputs.notices import PER_S, SENDS, Notices, Packet
+
+SILENT = NotificationPreferences(welcome=False)
+
+
+class Room:
+    """A room with notices, whose time the test tells."""
+
+    def __init__(self, *people: str, enabled: bool = True) -> None:
+        self.notices = Notices(enabled)
+        self.now = 100.0
+        for identity in people:
+            self.notices.joined(identity, False, self.now)
+
+    def watch(
+        self, identity: str, preferences: NotificationPreferences = SILENT, session: str = ""
+    ) -> None:
+        self.notices.session(session or f"s-{identity}", identity, preferences)
+
+    def happens(self, kind: type[Any], identity: str, session: str = "", **more: Any) -> None:
+        fields = base(identity, session or f"s-{identity}")
+        self.notices.event(kind(**fields, **more), self.now)
+
+    def connects(self, identity: str, session: str = "") -> None:
+        self.happens(ev.ParticipantConnected, identity, session)
+
+    def starts(self, identity: str, session: str = "") -> None:
+        self.happens(ev.SpeakingStarted, identity, session)
+
+    def stops(self, identity: str, session: str = "") -> None:
+        self.happens(ev.SpeakingStopped, identity, session, turn_s=1.0, talk_time_s=1.0)
+
+    def quality(self, identity: str, before: str, after: str, session: str = "") -> None:
+        self.happens(
+            ev.ConnectionQuality, identity, session, from_=before, to=after, reason="server"
+        )
+
+    def ends(self, identity: str, session: str = "") -> None:
+        self.happens(ev.SessionEnded, identity, session, reason="shutdown", summary=summary())
+
+    def block(self) -> None:
+        """Use up the sends of this second."""
+        self.watch("blocker")
+        for n in range(SENDS):
+            (self.stops if n % 2 else self.starts)("blocker")
+            assert len(self.notices.due(self.now)) == 1
+
+    def due(self, after_s: float = 0.0) -> list[tuple[dict[str, Any], list[str]]]:
+        self.now += after_s
+        packets = self.notices.due(self.now)
+        assert all(packet.topic == "pmon" for packet in packets)
+        return [(msgspec.json.decode(p.payload), p.destination_identities) for p in packets]
+
+
+# --- the messages
+
+
+def test_welcome() -> None:
+    """The participant is told that they are watched: the consent notice."""
+    room = Room("alice", "bob")
+    room.watch("alice", NotificationPreferences())
+    room.connects("alice")
+    [(message, to)] = room.due()
+    assert to == ["alice"]
+    assert message.pop("message")
+    assert message == {
+        "type": "participant_monitoring",
+        "action": "welcome",
+        "participant": "alice",
+        "timestamp": TIME.timestamp(),
+    }
+
+
+def test_speaking() -> None:
+    room = Room("alice", "bob", "carol")
+    room.watch("alice")
+    room.starts("alice")
+    [(message, to)] = room.due()
+    assert to == ["bob", "carol"]
+    assert message == {
+        "type": "speaking_detection",
+        "participant": "alice",
+        "speaking": True,
+        "timestamp": TIME.timestamp(),
+    }
+    room.stops("alice")
+    [(message, _)] = room.due()
+    assert message["speaking"] is False
+
+
+def test_connection_quality() -> None:
+    room = Room("alice", "bob")
+    room.watch("alice")
+    room.quality("alice", "excellent", "poor")
+    [(message, to)] = room.due()
+    assert to == ["bob"]
+    assert message == {
+        "type": "connection_quality",
+        "participant": "alice",
+        "quality": "poor",
+        "previous": "excellent",
+        "timestamp": TIME.timestamp(),
+    }
+
+
+# --- who
+
+
+@pytest.mark.parametrize(
+    ("recipients", "speaking_goes_to"),
+    [
+        ("others", ["bob", "carol"]),
+        ("participant", ["alice"]),
+        ("all", ["alice", "bob", "carol"]),
+        ("none", []),
+        (RecipientsByAlert(speaking_alerts="participant"), ["alice"]),
+    ],
+)
+def test_recipients(recipients: Any, speaking_goes_to: list[str]) -> None:
+    room = Room("alice", "bob", "carol")
+    room.watch("alice", NotificationPreferences(welcome=False, recipients=recipients))
+    room.starts("alice")
+    assert [to for _, to in room.due()] == ([speaking_goes_to] if speaking_goes_to else [])
+
+
+def test_agents_get_nothing() -> None:
+    """Other agents would take notices for participants' data."""
+    room = Room("alice", "bob")
+    room.notices.joined("agent-1", True, room.now)
+    room.watch("alice")
+    room.starts("alice")
+    assert [to for _, to in room.due()] == [["bob"]]
+
+
+def test_nobody_to_tell_is_no_packet() -> None:
+    """LiveKit takes an empty list of destinations for the whole room."""
+    room = Room("alice")
+    room.notices.joined("agent-1", True, room.now)
+    room.watch("alice")
+    room.starts("alice")
+    assert room.due() == []
+    assert room.notices.next_due(room.now) is None
+
+
+def test_nothing_when_switched_off() -> None:
+    room = Room("alice", "bob", enabled=False)
+    room.watch("alice", NotificationPreferences(recipients="all"))
+    room.connects("alice")
+    room.starts("alice")
+    assert room.due() == []
+
+
+def test_each_alert_can_be_switched_off() -> None:
+    room = Room("alice", "bob")
+    room.watch(
+        "alice",
+        NotificationPreferences(welcome=False, speaking_alerts=False, quality_alerts=True),
+    )
+    room.connects("alice")
+    room.starts("alice")
+    room.quality("alice", "good", "poor")
+    assert [message["type"] for message, _ in room.due()] == ["connection_quality"]
+
+
+def test_whoever_left_is_not_told() -> None:
+    room = Room("alice", "bob", "carol")
+    room.watch("alice")
+    room.starts("alice")
+    room.notices.left("carol")
+    assert [to for _, to in room.due()] == [["bob"]]
+
+
+# --- the welcome
+
+
+def test_the_welcome_waits_until_the_participant_can_receive_it() -> None:
+    """Data sent to a participant who is still joining is lost."""
+    room = Room()
+    room.watch("alice", NotificationPreferences())
+    room.connects("alice")
+    assert room.due() == []
+    room.notices.joined("alice", False, room.now)
+    assert [to for _, to in room.due()] == [["alice"]]
+
+
+def test_a_participant_who_is_not_monitored_is_not_welcomed() -> None:
+    """Whoever opted out is in the room, but their session never says so."""
+    room = Room("alice")
+    room.watch("alice", NotificationPreferences())
+    assert room.due() == []
+
+
+def test_no_second_welcome_in_the_same_session() -> None:
+    """Neither after a reconnect nor when the rejoin's new job continues the session."""
+    room = Room("alice")
+    room.watch("alice", NotificationPreferences())
+    room.connects("alice")
+    assert len(room.due()) == 1
+    room.notices.left("alice")
+    room.watch("alice", NotificationPreferences())
+    room.notices.joined("alice", False, room.now)
+    room.connects("alice")
+    assert room.due(after_s=5) == []
+
+
+def test_a_welcome_that_was_not_sent_in_time_comes_after_the_rejoin() -> None:
+    room = Room("alice", "blocker", "bob")
+    room.watch("alice", NotificationPreferences())
+    room.block()
+    room.connects("alice")
+    room.notices.left("alice")
+    assert room.due(after_s=5) == []
+    room.notices.joined("alice", False, room.now)
+    room.connects("alice")
+    assert [to for _, to in room.due()] == [["alice"]]
+
+
+def test_two_sessions_of_one_participant_welcome_once() -> None:
+    room = Room("alice")
+    room.watch("alice", NotificationPreferences(), "s1")
+    room.watch("alice", NotificationPreferences(), "s2")
+    room.connects("alice", "s1")
+    room.connects("alice", "s2")
+    assert len(room.due()) == 1
+    room.watch("alice", NotificationPreferences(), "s3")
+    room.connects("alice", "s3")
+    assert room.due(after_s=5) == []
+
+
+def test_a_later_monitoring_welcomes_again() -> None:
+    """Consent to one meeting is not consent to the next."""
+    room = Room("alice")
+    room.watch("alice", NotificationPreferences(), "s1")
+    room.connects("alice", "s1")
+    assert len(room.due()) == 1
+    room.ends("alice", "s1")
+    room.watch("alice", NotificationPreferences(), "s2")
+    room.connects("alice", "s2")
+    assert len(room.due(after_s=5)) == 1
+
+
+# --- each change once
+
+
+def test_two_sessions_of_one_participant_tell_each_change_once() -> None:
+    room = Room("alice", "bob", "carol")
+    to_self = NotificationPreferences(welcome=False, recipients="participant")
+    room.watch("alice", SILENT, "s1")
+    room.watch("alice", to_self, "s2")
+    room.starts("alice", "s1")
+    room.starts("alice", "s2")
+    assert [to for _, to in room.due()] == [["alice", "bob", "carol"]]
+    room.stops("alice", "s2")
+    assert len(room.due(after_s=5)) == 1
+    room.stops("alice", "s1")
+    assert room.due(after_s=5) == []
+
+
+def test_a_session_that_wants_no_notices_triggers_none() -> None:
+    room = Room("alice", "bob")
+    room.watch("alice", NotificationPreferences(speaking_alerts=False), "s1")
+    room.watch("alice", SILENT, "s2")
+    room.starts("alice", "s1")
+    assert room.due() == []
+    room.starts("alice", "s2")
+    assert len(room.due()) == 1
+
+
+def test_a_stop_without_a_start_says_nothing() -> None:
+    room = Room("alice", "bob")
+    room.watch("alice")
+    room.stops("alice")
+    assert room.due() == []
+
+
+def test_unknown_quality_says_nothing() -> None:
+    """A reconnect makes everyone's quality unknown; that is no news for the room."""
+    room = Room("alice", "bob")
+    room.watch("alice")
+    room.quality("alice", "unknown", "excellent")
+    assert len(room.due()) == 1
+    room.quality("alice", "excellent", "unknown")
+    room.quality("alice", "unknown", "excellent")
+    assert room.due(after_s=5) == []
+    room.quality("alice", "excellent", "unknown")
+    room.quality("alice", "unknown", "poor")
+    [(message, _)] = room.due()
+    assert (message["previous"], message["quality"]) == ("excellent", "poor")
+
+
+def test_the_end_of_the_last_session_ends_the_turn() -> None:
+    """Otherwise clients show somebody as speaking for ever."""
+    room = Room("alice", "bob")
+    room.watch("alice", SILENT, "s1")
+    room.watch("alice", SILENT, "s2")
+    room.starts("alice", "s1")
+    assert len(room.due()) == 1
+    room.ends("alice", "s1")
+    assert room.due(after_s=5) == []
+    room.ends("alice", "s2")
+    [(message, to)] = room.due()
+    assert (message["speaking"], to) == (False, ["bob"])
+
+
+def test_events_of_unknown_sessions_are_ignored() -> None:
+    room = Room("alice", "bob")
+    room.starts("alice", "other")
+    room.ends("alice", "other")
+    assert room.due() == []
+
+
+# --- not too often
+
+
+def test_a_room_gets_two_packets_a_second() -> None:
+    room = Room(*(f"p{n}" for n in range(10)))
+    for n in range(10):
+        room.watch(f"p{n}")
+        room.starts(f"p{n}")
+    sent = []
+    while (at := room.notices.next_due(room.now)) is not None:
+        sent += [(at, message["participant"]) for message, _ in room.due(at - room.now)]
+    assert [who for _, who in sent] == [f"p{n}" for n in range(10)]
+    assert [at - 100.0 for at, _ in sent] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_nothing_is_due_before_next_due_says_so() -> None:
+    room = Room("alice", "bob", "blocker")
+    room.watch("alice")
+    room.block()
+    room.starts("alice")
+    assert room.notices.next_due(room.now) == room.now + PER_S
+    assert room.due(after_s=PER_S - 0.01) == []
+    assert len(room.due(after_s=0.01)) == 1
+
+
+def test_what_flipped_back_while_it_waited_is_not_told() -> None:
+    room = Room("alice", "bob", "blocker")
+    room.watch("alice")
+    room.block()
+    room.starts("alice")
+    room.quality("alice", "good", "poor")
+    room.stops("alice")
+    room.quality("alice", "poor", "good")
+    assert room.due(after_s=5) == []
+
+
+def test_while_waiting_the_newest_state_wins() -> None:
+    room = Room("alice", "bob", "blocker")
+    room.watch("alice")
+    room.block()
+    room.quality("alice", "excellent", "good")
+    room.quality("alice", "good", "lost")
+    [(message, _)] = room.due(after_s=5)
+    assert (message["previous"], message["quality"]) == ("excellent", "lost")
+
+
+def test_many_welcomes_do_not_hold_up_changes() -> None:
+    """In a full room the welcomes alone take minutes at two a second."""
+    room = Room(*(f"p{n}" for n in range(100)))
+    for n in range(100):
+        room.watch(f"p{n}", NotificationPreferences())
+        room.connects(f"p{n}")
+    room.starts("p7")
+    assert {message["type"] for message, _ in room.due()} == {
+        "participant_monitoring",
+        "speaking_detection",
+    }
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["starts", "stops", "joined", "left", "watch", "ends", "connects"]),
+        st.sampled_from(["alice", "bob", "carol"]),
+        st.sampled_from([0.0, 0.1, 0.5, 2.0]),
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+def test_in_any_order_the_rules_hold(steps: list[tuple[str, str, float]]) -> None:
+    """Never too often, never to nobody, never to the absent, states alternate."""
+    room = Room()
+    present: set[str] = set()
+    sent: list[tuple[float, Packet]] = []
+    for what, identity, pause in steps:
+        room.now += pause
+        match what:
+            case "joined":
+                room.notices.joined(identity, False, room.now)
+                present.add(identity)
+            case "left":
+                room.notices.left(identity)
+                present.discard(identity)
+            case "watch":
+                room.watch(identity, NotificationPreferences(recipients="all"))
+            case _:
+                getattr(room, what)(identity)
+        for packet in room.notices.due(room.now):
+            assert packet.destination_identities
+            assert present.issuperset(packet.destination_identities)
+            sent.append((room.now, packet))
+    for (earlier, _), (later, _) in zip(sent, sent[SENDS:], strict=False):
+        assert later - earlier >= PER_S - 1e-9
+
+
+@given(st.lists(st.tuples(st.sampled_from(["starts", "stops"]), st.floats(0, 1)), max_size=40))
+def test_told_states_alternate_and_end_true(steps: list[tuple[str, float]]) -> None:
+    """Whatever was left out on the way, the last word is what is so."""
+    room = Room("alice", "bob")
+    room.watch("alice")
+    told = [False]
+    for what, pause in steps:
+        getattr(room, what)("alice")
+        told += [message["speaking"] for message, _ in room.due(pause)]
+    told += [message["speaking"] for message, _ in room.due(10)]
+    assert all(a != b for a, b in itertools.pairwise(told))
+    assert told[-1] == bool(steps and steps[-1][0] == "starts")
