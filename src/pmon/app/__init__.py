@@ -1,0 +1,1 @@
+"""The composition root: which parts there are and how they are wired."""

@@ -1,0 +1,248 @@
+"""The rooms of one process: jobs come in and events go out, as messages.
+
+The host owns everything between the two: the room connections, the monitors that they feed, and
+the notices. It knows nothing of the worker's websocket and writes to no durable output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from livekit import api
+
+from pmon.app.messages import (
+    Drain,
+    Drained,
+    EndDispatch,
+    EndJob,
+    FromHost,
+    Happened,
+    HostStatus,
+    JobEnded,
+    StartJob,
+    ToHost,
+)
+from pmon.media import sdk
+from pmon.media.connection import RoomConnection
+from pmon.media.tap import AudioTier
+from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.events import EndReason
+from pmon.monitor.inputs import ParticipantInfo
+from pmon.monitor.room import RoomMonitor
+from pmon.monitor.view import view
+from pmon.monitor.watch import resolve
+from pmon.outputs.notices import Notices
+from pmon.settings import Settings
+
+TICK_S = 0.5
+"""How often time is told to pass; the shortest timer of the monitor is a second."""
+STATUS_S = 5.0
+CLOCK_STEP_S = 0.5
+"""The wall clock is believed anew when it is off by more than this; slewing stays below."""
+
+log = structlog.get_logger("pmon.host")
+
+
+class _Room:
+    """One room: its monitor, its connection and its notices."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        server: api.LiveKitAPI,
+        tier: AudioTier,
+        anchor: UtcAnchor,
+        emit: Callable[[FromHost], None],
+    ) -> None:
+        self.monitor = RoomMonitor(name, anchor, opt_out=settings.opt_out)
+        self.notices = Notices(settings.enable_notifications)
+        self.connection = RoomConnection(
+            self.monitor, settings, server, tier, self.notices, self._on_change
+        )
+        self._emit = emit
+        self._flushing = False
+        self._sending: asyncio.Task[None] | None = None
+
+    def _on_change(self) -> None:
+        """Take events out on the next turn of the loop, once for all that happens in this one."""
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        self._flushing = False
+        now = time.monotonic()
+        for event in self.monitor.take_events():
+            self.notices.event(event, now)
+            self._emit(Happened(event=event))
+        for job in self.monitor.take_ended_jobs():
+            self._emit(JobEnded(job=job.job, error=job.error))
+
+    def tick(self, now: float) -> None:
+        self.connection.tick(now)
+        self.monitor.tick(now)
+        self.connection.jobs_changed()
+        self.flush()
+        if self._sending is None and self.connection.connected:
+            packets = self.notices.due(now)
+            if packets:
+                self._sending = asyncio.create_task(self._send(packets))
+
+    async def _send(self, packets: list[Any]) -> None:
+        try:
+            for packet in packets:
+                await self.connection.publish(
+                    packet.payload, packet.topic, packet.destination_identities
+                )
+        finally:
+            self._sending = None
+
+    async def aclose(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+        await self.connection.aclose()
+
+
+class Host:
+    """Takes messages with ``handle`` and gives messages to ``emit``, both on the loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: api.LiveKitAPI,
+        tier: AudioTier,
+        emit: Callable[[FromHost], None],
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._tier = tier
+        self._emit = emit
+        self._anchor = UtcAnchor(time.monotonic(), datetime.now(UTC))
+        self._rooms: dict[str, _Room] = {}
+        self._room_of_job: dict[str, _Room] = {}
+        self._status_at = float("-inf")
+        self._background: set[asyncio.Task[None]] = set()
+        self._ticking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        sdk.quiet()
+        self._ticking = asyncio.create_task(self._tick(), name="host tick")
+
+    def handle(self, message: ToHost) -> None:
+        """Act on one message of the supervisor."""
+        now = time.monotonic()
+        match message:
+            case StartJob():
+                self._start_job(message, now)
+            case EndJob(job=job, reason=reason):
+                room = self._room_of_job.get(job)
+                if room is not None:
+                    self._end(room, reason, job=job, now=now)
+            case EndDispatch(room=name, dispatch=dispatch, reason=reason):
+                if name in self._rooms:
+                    self._end(self._rooms[name], reason, dispatch=dispatch, now=now)
+            case Drain():
+                self._in_background(self._drain())
+
+    # --- inside
+
+    def _start_job(self, message: StartJob, now: float) -> None:
+        room = self._rooms.get(message.room)
+        if room is not None and room.connection.over:
+            self._close_empty(room)  # the room was closed just now, and this is another one
+            room = None
+        if room is None:
+            room = self._rooms[message.room] = _Room(
+                message.room,
+                self._settings,
+                self._server,
+                self._tier,
+                self._anchor,
+                self._from_room,
+            )
+            room.connection.start()
+        self._room_of_job[message.job] = room
+        watch = resolve(message.metadata, self._settings)
+        info = ParticipantInfo(
+            identity=message.participant,
+            sid=message.participant_sid,
+            kind=message.participant_kind,
+        )
+        room.monitor.start_job(message.job, message.dispatch, info, watch, now)
+        for session in room.monitor.sessions.all():
+            if session.job == message.job:
+                preferences = message.metadata.notification_preferences
+                room.notices.session(session.id, message.participant, preferences)
+        room.connection.jobs_changed()
+        room.flush()
+
+    def _end(
+        self, room: _Room, reason: EndReason, now: float, *, job: str = "", dispatch: str = ""
+    ) -> None:
+        room.connection.tick(now)  # the meters' last word before the summary
+        if job:
+            room.monitor.end_job(job, reason, now)
+        else:
+            room.monitor.end_dispatch(dispatch, reason, now)
+        room.connection.jobs_changed()
+        room.flush()
+        self._close_empty(room)
+
+    def _from_room(self, message: FromHost) -> None:
+        if isinstance(message, JobEnded):
+            self._room_of_job.pop(message.job, None)
+        self._emit(message)
+
+    def _close_empty(self, room: _Room) -> None:
+        """Leave a room with the last job that was there for it."""
+        name = room.monitor.room
+        if not room.monitor.sessions.all() and self._rooms.get(name) is room:
+            del self._rooms[name]
+            log.info("leaving the room", room=name)
+            self._in_background(room.aclose())
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            now, utc = time.monotonic(), datetime.now(UTC)
+            if abs((self._anchor.at(now) - utc).total_seconds()) > CLOCK_STEP_S:
+                log.warning("the wall clock stepped; timestamps follow it")
+                self._anchor.renew(now, utc)
+            for room in list(self._rooms.values()):
+                try:
+                    room.tick(now)
+                except Exception:
+                    log.exception("room failed", room=room.monitor.room)
+                self._close_empty(room)
+            if now - self._status_at >= STATUS_S:
+                self._status_at = now
+                self._emit(self.status(now))
+
+    def status(self, now: float) -> HostStatus:
+        return HostStatus(rooms=[view(room.monitor, now) for room in self._rooms.values()])
+
+    async def _drain(self) -> None:
+        now = time.monotonic()
+        rooms, self._rooms = list(self._rooms.values()), {}
+        for room in rooms:
+            room.connection.hang_up()
+            room.monitor.end_all("shutdown", now)
+            room.flush()
+        await asyncio.gather(*(room.aclose() for room in rooms))
+        others = self._background - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others)
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._emit(Drained())
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

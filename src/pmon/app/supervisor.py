@@ -1,0 +1,318 @@
+"""The worker's main part: takes jobs from the server, gives them to the host, and tells the world.
+
+It owns the websocket, HTTP and the durable outputs, one writer each. What goes on in the rooms it
+knows only from the host's messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import secrets
+import signal
+import time
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+import structlog
+from livekit import api
+
+from pmon.agent import actions as act
+from pmon.agent.dispatches import DispatchWatch, Ending
+from pmon.agent.protocol import WorkerProtocol
+from pmon.agent.websocket import AgentConnection, Unauthorized
+from pmon.app import messages as msg
+from pmon.app.host import Host
+from pmon.app.load import Load
+from pmon.app.totals import Totals
+from pmon.media.portable import PortableTier
+from pmon.outputs import log as log_output
+from pmon.outputs.metrics import Metrics
+from pmon.outputs.record import Record
+from pmon.settings import Settings, SettingsError
+from pmon.web.server import WebServer
+
+REPORT_S = 30.0
+SWEEP_S = 30.0
+LOAD_S = 0.5
+PROTOCOL_VERSION = 1
+"""Of the agent protocol, as the server's own register message numbers it."""
+
+log = structlog.get_logger("pmon.worker")
+
+
+async def run(settings: Settings) -> int:
+    """Work until a signal. Returns the exit code, 0 after a drain.
+
+    Raises SettingsError for what only shows now: an address in use, a folder that cannot be
+    written, credentials that the server refuses.
+    """
+    async with api.LiveKitAPI(settings.url, settings.api_key, settings.api_secret) as server:
+        return await Supervisor(settings, server).run()
+
+
+class Supervisor:
+    """One worker, from registration to the final summary."""
+
+    def __init__(self, settings: Settings, server: api.LiveKitAPI) -> None:
+        self._settings = settings
+        self._protocol = WorkerProtocol(
+            settings.agent_name,
+            version=importlib.metadata.version("pmon-livekit"),
+            max_jobs=settings.max_jobs,
+        )
+        self._agent = AgentConnection(
+            settings.url, settings.api_key, settings.api_secret, self._protocol, self._on_action
+        )
+        self._host = Host(settings, server, PortableTier(), self._on_message)
+        self._dispatches = DispatchWatch(server)
+        self._load = Load(settings.load_threshold)
+        self._totals = Totals()
+        self._metrics = Metrics()
+        self._events = log_output.EventLog()
+        self._record = Record(settings.record) if settings.record else None
+        self._web = WebServer(self, self._metrics, settings.http_host, settings.http_port)
+        self._instance = secrets.token_hex(6)
+        """One start of the worker: with a number behind it, an event's id is unique for ever."""
+        self._seq = 0
+        self._status = msg.HostStatus(rooms=[])
+        self._stopping = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+
+    # --- what the web pages ask
+
+    @property
+    def agent_name(self) -> str:
+        return self._settings.agent_name
+
+    @property
+    def worker_id(self) -> str:
+        return self._protocol.worker_id if self._protocol.registered else ""
+
+    @property
+    def active_jobs(self) -> int:
+        return len(self._protocol.jobs)
+
+    @property
+    def load(self) -> float:
+        return round(self._load.reported, 4)
+
+    @property
+    def protocol_version(self) -> int:
+        return PROTOCOL_VERSION
+
+    @property
+    def unready(self) -> str | None:
+        if self._protocol.draining:
+            return "draining"
+        return None if self._protocol.registered else "not registered"
+
+    # --- life
+
+    async def run(self) -> int:
+        if self._record is not None:
+            self._record.start()
+        await self._web.start()
+        self._take_signals()
+        self._host.start()
+        log.info(
+            "starting worker",
+            agent_name=self.agent_name,
+            url=self._settings.url,
+            version=self._protocol.version,
+            http_port=self._web.port,
+        )
+        agent = asyncio.create_task(self._agent.run())
+        rounds = [
+            asyncio.create_task(self._every(LOAD_S, self._sample_load)),
+            asyncio.create_task(self._every(REPORT_S, self._report)),
+            asyncio.create_task(self._every(SWEEP_S, self._sweep)),
+        ]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({agent, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if agent.done():
+                agent.result()
+            return 0
+        except Unauthorized as error:
+            raise SettingsError(str(error)) from None
+        finally:
+            for task in (*rounds, stopping):
+                task.cancel()
+            await self._drain()
+
+    async def _drain(self) -> None:
+        """End what runs, with its summaries, and let every output finish."""
+        self._agent.drain()
+        log.info("draining worker", jobs=self.active_jobs)
+        self._host.handle(msg.Drain())
+        try:
+            await asyncio.wait_for(self._drained.wait(), self._settings.drain_timeout_s)
+        except TimeoutError:
+            log.error("drain timed out", jobs=self.active_jobs)
+        await self._agent.aclose()
+        log_output.summary(self._totals.summary())
+        if self._record is not None:
+            await self._record.aclose()
+        await self._web.aclose()
+        log.info("worker stopped")
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        if self._stopping.is_set():
+            log.warning("leaving at once, on a second signal")
+            os._exit(1)
+        self._stopping.set()
+
+    # --- from the server
+
+    def _on_action(self, action: act.Action) -> None:
+        match action:
+            case act.Registered():
+                log.info(
+                    "registered worker",
+                    worker_id=action.worker_id,
+                    server_version=action.server_version,
+                )
+                for warning in action.warnings:
+                    log.warning("the server is old", problem=warning)
+            case act.JobAssigned():
+                self._start(action)
+            case act.JobTerminated(assigned=task):
+                self._in_background(self._on_terminated(task))
+            case act.JobDeclined():
+                self._metrics.job("declined")
+                if not action.repeated and action.reason == "bad_metadata":
+                    log.error("job declined: bad metadata", **_fields(action))
+                elif not action.repeated:
+                    log.info("job declined", **_fields(action))
+            case act.MetadataKeysIgnored():
+                log.warning("unknown metadata keys are ignored", **_fields(action))
+            case act.AssignmentTimedOut():
+                self._metrics.job("not_assigned")
+                log.warning("an accepted job was not assigned", **_fields(action))
+            case act.FrameRefused():
+                log.warning("the server sent what is no message", size=action.size)
+            case act.ConnectionStale():
+                log.warning("the connection is stale", problem=action.problem)
+
+    def _start(self, task: act.JobAssigned) -> None:
+        self._metrics.job("accepted")
+        log.info(
+            "received job",
+            job_id=task.job,
+            dispatch_id=task.dispatch,
+            room=task.room,
+            participant=task.participant,
+        )
+        self._host.handle(
+            msg.StartJob(
+                job=task.job,
+                dispatch=task.dispatch,
+                room=task.room,
+                participant=task.participant,
+                participant_sid=task.participant_sid,
+                participant_kind=task.participant_kind,
+                metadata=task.metadata,
+            )
+        )
+
+    async def _on_terminated(self, task: act.JobAssigned) -> None:
+        self._end(await self._dispatches.terminated(task))
+
+    def _end(self, ending: Ending) -> None:
+        if ending.job is None:
+            self._host.handle(
+                msg.EndDispatch(room=ending.room, dispatch=ending.dispatch, reason=ending.reason)
+            )
+        else:
+            self._host.handle(msg.EndJob(job=ending.job, reason=ending.reason))
+
+    # --- from the host
+
+    def _on_message(self, message: msg.FromHost) -> None:
+        match message:
+            case msg.Happened(event=event):
+                self._seq += 1
+                event = msgspec.structs.replace(event, id=f"{self._instance}-{self._seq}")
+                self._totals.event(event)
+                self._metrics.event(event)
+                self._events.event(event)
+                if self._record is not None:
+                    self._record.event(event)
+            case msg.JobEnded(job=job, error=error):
+                self._metrics.job("succeeded" if error is None else "failed")
+                log.info("job ended", job_id=job, error=error)
+                self._agent.job_ended(job, error)
+            case msg.HostStatus():
+                self._status = message
+                self._metrics.set_rooms(len(message.rooms), self._present_by_kind())
+            case msg.Drained():
+                self._drained.set()
+
+    def _present_by_kind(self) -> Counter[str]:
+        people = {
+            (room.room, session.participant): session.participant_kind
+            for room in self._status.rooms
+            for session in room.sessions
+            if session.present
+        }
+        return Counter(people.values())
+
+    # --- rounds
+
+    async def _sample_load(self) -> None:
+        self._load.sample(time.process_time(), time.monotonic())
+        self._agent.set_load(self._load.reported)
+        self._metrics.set_load("main", round(self._load.cores, 4))
+
+    async def _report(self) -> None:
+        """One line that says how everybody is, each person once."""
+        people: dict[tuple[str, str], tuple[bool, bool]] = {}
+        for room in self._status.rooms:
+            for session in room.sessions:
+                if session.present:
+                    key = room.room, session.participant
+                    poor = session.quality in ("poor", "lost")
+                    speaking_before, poor_before = people.get(key, (False, False))
+                    people[key] = speaking_before or session.speaking, poor_before or poor
+        log_output.report(
+            active=len(people),
+            speaking=sum(speaking for speaking, _ in people.values()),
+            poor_quality=sum(poor for _, poor in people.values()),
+            rooms=len(self._status.rooms),
+        )
+
+    async def _sweep(self) -> None:
+        """Look for deleted dispatches among the jobs that the server has forgotten."""
+        if self._protocol.registered:
+            forgotten = [t for t in self._protocol.jobs if not self._protocol.reachable(t.job)]
+            for ending in await self._dispatches.sweep(forgotten):
+                self._end(ending)
+
+    async def _every(self, period_s: float, work: Any) -> None:
+        while True:
+            await asyncio.sleep(period_s)
+            try:
+                await work()
+            except Exception:
+                log.exception("a round failed", round=work.__name__)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _fields(action: msgspec.Struct) -> dict[str, Any]:
+    """An action's fields under the names that livekit-agents' log lines use."""
+    names = {"job": "job_id", "dispatch": "dispatch_id"}
+    return {names.get(k, k): v for k, v in msgspec.structs.asdict(action).items()}

@@ -1,0 +1,1 @@
+"""The commands ``pmon-worker`` and ``pmon``."""

@@ -1,0 +1,80 @@
+"""The command ``pmon-worker``: settings in, exit code out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import NoReturn
+
+import click
+import structlog
+
+from pmon.outputs.log import configure
+from pmon.settings import SETTINGS, Setting, Settings, SettingsError, load_settings
+from pmon.settings import unknown_variables as find_unknown_variables
+
+EXIT_SETTINGS = 2
+EXIT_INTERRUPTED = 130
+EXIT_FAILURE = 70
+"""EX_SOFTWARE of sysexits.h."""
+
+
+def _option(setting: Setting) -> click.Option:
+    """The flag of a setting.
+
+    Values stay text, and click does not read the environment: ``load_settings`` checks all of
+    them at once, wherever they come from.
+    """
+    default = "required" if setting.required else f"default: {setting.default or 'unset'}"
+    return click.Option(
+        [setting.flag, setting.field],
+        metavar="TEXT",
+        help=f"{setting.help} [{setting.variable}, {default}]",
+    )
+
+
+def _run(**flags: str | None) -> NoReturn:
+    given = {s.variable: flags[s.field] or "" for s in SETTINGS if flags[s.field] is not None}
+    try:
+        settings = load_settings(os.environ, given)
+    except SettingsError as error:
+        _refuse(error)
+    configure(settings.log_format, settings.log_level)
+    log = structlog.get_logger("pmon.worker")
+    unknown = find_unknown_variables(os.environ)
+    if unknown:
+        log.warning("unknown variables are ignored", variables=unknown)
+    sys.exit(_work(settings))
+
+
+def _work(settings: Settings) -> int:
+    try:
+        # The SDK takes a second to load: too long for --help and bad settings.
+        from pmon.app import supervisor
+
+        return asyncio.run(supervisor.run(settings))
+    except SettingsError as error:
+        _refuse(error)
+    except KeyboardInterrupt:  # before the worker took over the signals
+        return EXIT_INTERRUPTED
+    except Exception:
+        structlog.get_logger("pmon.worker").exception("the worker failed")
+        return EXIT_FAILURE
+
+
+def _refuse(error: SettingsError) -> NoReturn:
+    click.echo(f"pmon-worker: {error}", err=True)
+    sys.exit(EXIT_SETTINGS)
+
+
+main = click.version_option(package_name="pmon-livekit")(
+    click.Command(
+        "pmon-worker",
+        callback=_run,
+        params=[_option(setting) for setting in SETTINGS],
+        help="Watch the participants of LiveKit rooms that dispatches ask for."
+        "\n\nEvery flag has an environment variable, named at its end; the flag wins.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+)

@@ -1,0 +1,98 @@
+"""The commands, run as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from pmon.settings import SETTINGS
+
+SECRET = "hush-hush"
+KEYS = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": SECRET}
+WORKER = ("from pmon.cli.worker import main; main(prog_name='pmon-worker')",)
+PMON = ("from pmon.cli.main import main; main(prog_name='pmon')",)
+
+
+def run(program: tuple[str], *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, with no setting from this one's environment."""
+    own = {setting.variable for setting in SETTINGS}
+    inherited = {name: value for name, value in os.environ.items() if name not in own}
+    return subprocess.run(
+        [sys.executable, "-c", *program, *arguments],
+        env={**inherited, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_missing_settings_are_all_named_and_exit_with_2() -> None:
+    done = run(WORKER)
+    assert done.returncode == 2
+    assert "LIVEKIT_API_KEY" in done.stderr
+    assert "LIVEKIT_API_SECRET" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bad_settings_from_both_sides_are_one_message() -> None:
+    bad = {"INACTIVITY_TIMEOUT": "5", "PMON_HTTP_PORT": "99999", "LIVEKIT_API_SECRET": "hush hush"}
+    done = run(WORKER, "--speaking-threshold", "2", **bad)
+    assert done.returncode == 2
+    for name in ("INACTIVITY_TIMEOUT", "PMON_HTTP_PORT", "SPEAKING_THRESHOLD", "LIVEKIT_API_KEY"):
+        assert done.stderr.count(name) == 1
+    assert "hush hush" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_unusable_record_folder_exits_with_2() -> None:
+    """It shows only when the worker runs, and is a bad setting all the same."""
+    done = run(WORKER, "--record", "/dev/null/folder", "--http-port", "0", **KEYS)
+    assert done.returncode == 2
+    assert "PMON_RECORD" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_help_shows_every_flag_with_its_variable() -> None:
+    done = run(WORKER, "--help", COLUMNS="1000")
+    assert done.returncode == 0
+    words = " ".join(done.stdout.split())
+    for setting in SETTINGS:
+        assert f"{setting.flag} TEXT " in words
+        assert f"[{setting.variable}, " in words
+    assert SECRET not in done.stdout
+
+
+def test_help_and_bad_settings_do_not_load_the_sdk() -> None:
+    """Loading it takes a second and a hundred megabytes."""
+    check = "import sys, pmon.cli.worker; sys.exit('livekit' in sys.modules)"
+    assert run((check,)).returncode == 0
+
+
+@pytest.mark.parametrize("program", [WORKER, PMON])
+def test_version(program: tuple[str]) -> None:
+    done = run(program, "--version")
+    assert done.stdout.split()[-1] == version("pmon-livekit")
+
+
+def test_pmon_worker_is_the_same_command() -> None:
+    done = run(PMON, "worker")
+    assert done.returncode == 2
+    assert "LIVEKIT_API_KEY" in done.stderr
+
+
+def test_pmon_lists_its_commands() -> None:
+    done = run(PMON, "--help")
+    assert done.returncode == 0
+    assert "demo" in done.stdout
+    assert "worker" in done.stdout
+
+
+def test_an_unknown_command_exits_with_2() -> None:
+    done = run(PMON, "wroker")
+    assert done.returncode == 2
+    assert "wroker" in done.stderr
