@@ -1,0 +1,98 @@
+# Everything begins here: `make demo` to see pmon at work, `make test` to check it.
+# Needed: Python >= 3.11 with its headers, a C compiler, make, git. The rest is fetched into .venv,
+# and a livekit-server into ~/.cache/pmon unless a new enough one is on PATH.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The newest Python that can make a virtual environment and build an extension.
+USABLE := import ensurepip, os, sys, sysconfig; header = sysconfig.get_path("include") + "/Python.h"; \
+	sys.exit(sys.version_info < (3, 11) or not os.path.exists(header))
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+	if $$p -c '$(USABLE)' 2>/dev/null; then echo $$p; break; fi; done)
+
+INSTALLED := $(VENV)/.installed
+SOURCES := pyproject.toml constraints.txt setup.py \
+	$(wildcard src/pmon/*.pyx src/pmon/*.pxd src/pmon/*.pxi)
+
+.PHONY: help
+help:  ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+$(INSTALLED): $(SOURCES)
+	@test -n "$(PYTHON)" || { \
+		echo "pmon needs Python 3.11 or newer with venv and C headers; name one with PYTHON=" >&2; \
+		exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e .
+	touch $@
+
+.PHONY: install
+install: $(INSTALLED)  ## Make .venv with pmon and its tools
+
+.PHONY: demo
+demo: $(INSTALLED)  ## Three participants talk on a real livekit-server; pmon says who, and how long
+	$(BIN)/pmon demo
+
+.PHONY: server
+server: $(INSTALLED)  ## Find or build the livekit-server of the demo and the tests
+	$(BIN)/python -m pmon.cli.livekit_server
+
+.PHONY: test
+test: lint types contracts unit integration quick-bench  ## All checks that need no root, within minutes
+
+.PHONY: lint
+lint: $(INSTALLED)  ## ruff and cython-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src
+
+.PHONY: types
+types: $(INSTALLED)  ## mypy, and the stubs of the compiled modules against what was compiled
+	$(BIN)/mypy
+	$(BIN)/stubtest pmon._dsp --allowlist tests/stubtest-allowlist.txt
+
+.PHONY: contracts
+contracts: $(INSTALLED)  ## Which part may import which
+	$(BIN)/lint-imports
+
+.PHONY: unit
+unit: $(INSTALLED)  ## Unit tests
+	$(BIN)/pytest tests/unit
+
+.PHONY: integration
+integration: server  ## Tests on a real livekit-server
+	$(BIN)/pytest tests/integration -m "not system"
+
+.PHONY: quick-bench
+quick-bench: $(INSTALLED)
+	$(BIN)/pytest benchmarks --benchmark-only --benchmark-max-time=0.3
+
+.PHONY: bench
+bench: $(INSTALLED)  ## Benchmarks, long enough to compare
+	$(BIN)/pytest benchmarks --benchmark-only
+
+.PHONY: test-system
+test-system: server  ## What takes many minutes or a whole machine; a missing tool is a failure
+	$(BIN)/pytest tests/integration -m system --durations=0
+
+.PHONY: format
+format: $(INSTALLED)  ## Format the code, fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: speech
+speech: $(INSTALLED)  ## Make the committed speech again (needs espeak-ng and flite)
+	$(BIN)/python scripts/make_speech.py
+
+.PHONY: clean
+clean:  ## Remove .venv and all that was built; the cached livekit-server stays
+	rm -rf $(VENV) build dist src/*.egg-info src/pmon/*.so
+	rm -rf .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
