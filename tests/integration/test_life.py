@@ -71,7 +71,7 @@ async def test_a_restarted_server_ends_no_job(
 async def test_a_server_that_is_away_until_the_sdk_gives_up(
     own_server: LocalServer, start_worker: StartWorker, join: Join, room: str
 ) -> None:
-    """The SDK gives up after half a minute or more; pmon joins again as soon as somebody makes the room anew."""
+    """The SDK gives up after half a minute; pmon comes back once somebody made the room anew."""
     worker = await start_worker(server=own_server)
     alice = await join("alice", server=own_server)
     async with api.LiveKitAPI(

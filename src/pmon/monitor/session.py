@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.inputs import AudioReading, VideoReading
-from pmon.monitor.issues import Change, Issues
+from pmon.monitor.issues import Issues
 from pmon.monitor.ledger import Ledger, TrackLedger
 from pmon.monitor.participant import Participant, Track
 from pmon.monitor.quality import SCORES
-from pmon.monitor.talk import Talk, Turn
+from pmon.monitor.talk import Talk
+from pmon.monitor.teller import Teller
 from pmon.monitor.watch import Watch
-
-SERVER = "server"
-"""The name of the run of speech that rests on the server's word."""
 
 
 class Session:
@@ -31,6 +28,7 @@ class Session:
         self,
         *,
         room: str,
+        room_sid: str,
         dispatch: str,
         job: str,
         participant: Participant,
@@ -39,10 +37,8 @@ class Session:
         now: float,
         emit: Callable[[ev.AnyEvent], None],
     ) -> None:
-        self.room = room
-        self.room_sid = ""
+        self.id = _session_id(room, participant.identity, dispatch, anchor.at(now).isoformat())
         self.dispatch = dispatch
-        self.job = job
         self.participant = participant
         self.watch = watch
         self.started_at = now
@@ -54,13 +50,33 @@ class Session:
         self.issues = Issues()
         self.ledger = Ledger()
         self._anchor = anchor
-        self._emit = emit
-        self.id = _session_id(room, participant.identity, dispatch, anchor.at(now).isoformat())
+        self._tell = Teller(
+            room=room,
+            room_sid=room_sid,
+            session=self.id,
+            job=job,
+            participant=participant,
+            labels=watch.labels,
+            anchor=anchor,
+            emit=emit,
+        )
+
+    @property
+    def job(self) -> str:
+        """The job that the session stands for now."""
+        return self._tell.job
+
+    @job.setter
+    def job(self, job: str) -> None:
+        self._tell.job = job
+
+    def rename_room(self, room_sid: str) -> None:
+        self._tell.room_sid = room_sid
 
     # --- what happens to the participant
 
     def start(self, now: float) -> None:
-        self._say(
+        self._tell.say(
             ev.SessionStarted,
             now,
             dispatch=self.dispatch,
@@ -70,15 +86,15 @@ class Session:
     def connected(self, at: float) -> None:
         self.present = self.ever_present = True
         self.waited_s = 0.0
-        self._say(ev.ParticipantConnected, at)
+        self._tell.say(ev.ParticipantConnected, at)
 
     def disconnected(self, at: float, reason: str, now: float) -> None:
         """The participant left at ``at``, which is believed now."""
         self.present = False
         self.waited_s = max(0.0, now - at)
         self.quality("unknown", at, "participant_left")
-        self._say_issues(self.issues.end(at), "participant_left")
-        self._say(ev.ParticipantDisconnected, at, reason=reason)
+        self._tell.say_issues(self.issues.end(at), "participant_left")
+        self._tell.say(ev.ParticipantDisconnected, at, reason=reason)
 
     def suspend(self, at: float) -> None:
         """The room connection broke: what hangs on it is unknown from here on."""
@@ -89,7 +105,7 @@ class Session:
     def opt_out(self, at: float) -> None:
         """The participant does not want to be monitored any more."""
         self.quality("unknown", at, "opted_out")
-        self._say_issues(self.issues.end(at), "opted_out")
+        self._tell.say_issues(self.issues.end(at), "opted_out")
         for track_sid in self.ledger.video_sids():
             self.video(track_sid, None, at)
 
@@ -104,7 +120,7 @@ class Session:
 
     def track_published(self, track: Track, at: float) -> None:
         self.ledger.tracks[track.sid] = TrackLedger(track, self.watch.speaking_threshold)
-        self._say(
+        self._tell.say(
             ev.TrackPublished,
             at,
             track_sid=track.sid,
@@ -124,8 +140,8 @@ class Session:
         if record is not None:
             record.gone = True
             self._video_is(record, "ended", at)
-        self._say_issues(self.issues.end(at, track_sid=track.sid), "track_ended")
-        self._say(
+        self._tell.say_issues(self.issues.end(at, track_sid=track.sid), "track_ended")
+        self._tell.say(
             ev.TrackUnpublished, at, track_sid=track.sid, kind=track.kind, source=track.source
         )
         self.ledger.trim()
@@ -139,7 +155,7 @@ class Session:
             if record.video is not None:
                 record.video.muted(track.muted)
         event = ev.TrackMuted if track.muted else ev.TrackUnmuted
-        self._say(event, at, track_sid=track.sid, kind=track.kind, source=track.source)
+        self._tell.say(event, at, track_sid=track.sid, kind=track.kind, source=track.source)
         self.judge_video(track.sid, at)
 
     # --- speech
@@ -147,12 +163,18 @@ class Session:
     def speech_started(self, source: str, at: float) -> None:
         began_at = self.talk.start(source, at)
         if began_at is not None:
-            self._say_speaking(ev.SpeakingStarted, began_at, source)
+            self._tell.say_speaking(ev.SpeakingStarted, began_at, source)
 
     def speech_stopped(self, source: str, at: float) -> None:
         turn = self.talk.stop(source, at)
         if turn is not None:
-            self._say_turn(turn, source)
+            self._tell.say_speaking(
+                ev.SpeakingStopped,
+                turn.ended_at,
+                source,
+                turn_s=round(turn.duration_s, 3),
+                talk_time_s=round(self.talk.talk_time_s(), 3),
+            )
 
     def finish_speech(self, at: float) -> None:
         """End whatever is open, since the session ends."""
@@ -171,7 +193,7 @@ class Session:
     def quality(self, level: ev.QualityLevel, at: float, reason: str) -> None:
         before = self.ledger.quality.change(level)
         if before is not None:
-            self._say(ev.ConnectionQuality, at, from_=before, to=level, reason=reason)
+            self._tell.say(ev.ConnectionQuality, at, from_=before, to=level, reason=reason)
 
     def video(self, track_sid: str, reading: VideoReading | None, at: float) -> None:
         record = self.ledger.tracks.get(track_sid)
@@ -192,7 +214,7 @@ class Session:
         video = record.video
         self._video_is(record, video.judge(now), now)
         if video.state in ("live", "low", "frozen"):
-            self._say_issue(
+            self._tell.say_issue(
                 self.issues.observe(
                     "video_frozen",
                     video.state == "frozen",
@@ -203,12 +225,12 @@ class Session:
                 )
             )
         elif video.state != "unknown":
-            self._say_issues(self.issues.end(now, track_sid=track_sid), f"track_{video.state}")
+            self._tell.say_issues(self.issues.end(now, track_sid=track_sid), f"track_{video.state}")
 
     def judge(self, now: float) -> None:
         """Look at the issues that time alone can raise or resolve."""
         quality = self.ledger.quality
-        self._say_issue(
+        self._tell.say_issue(
             self.issues.observe(
                 "connection_poor",
                 quality.worse_than(self.watch.connection_quality_threshold),
@@ -217,7 +239,7 @@ class Session:
                 evidence={"quality": quality.level, "score": SCORES.get(quality.level, 0.0)},
             )
         )
-        self._say_issue(
+        self._tell.say_issue(
             self.issues.observe("session_long", True, now, since=self.started_at, severity="info")
         )
         for track_sid in self.ledger.video_sids():
@@ -242,9 +264,9 @@ class Session:
         if missing or (connected and not self.present):
             self.waited_s += elapsed_s
 
-    def end(self, now: float, reason: ev.EndReason, summary_share: float | None) -> None:
-        self._say_issues(self.issues.end(now), "session_ended")
-        self._say(ev.SessionEnded, now, reason=reason, summary=self.summary(now, summary_share))
+    def end(self, now: float, reason: ev.EndReason, share: float | None) -> None:
+        self._tell.say_issues(self.issues.end(now), "session_ended")
+        self._tell.say(ev.SessionEnded, now, reason=reason, summary=self.summary(now, share))
 
     def summary(self, now: float, share: float | None) -> ev.SessionSummary:
         return ev.SessionSummary(
@@ -272,7 +294,7 @@ class Session:
             coverage=self.ledger.coverage(now - self.started_at),
         )
 
-    # --- saying it
+    # --- inside
 
     def _video_is(self, record: TrackLedger, state: ev.VideoStateName, at: float) -> None:
         video = record.video
@@ -280,55 +302,7 @@ class Session:
             return
         before, video.state = video.state, state
         fps = None if video.fps is None else round(video.fps, 1)
-        self._say(ev.VideoState, at, track_sid=record.sid, from_=before, to=state, fps=fps)
-
-    def _say_turn(self, turn: Turn, source: str) -> None:
-        self._say_speaking(
-            ev.SpeakingStopped,
-            turn.ended_at,
-            source,
-            turn_s=round(turn.duration_s, 3),
-            talk_time_s=round(self.talk.talk_time_s(), 3),
-        )
-
-    def _say_speaking(self, event: type[Any], at: float, source: str, **fields: object) -> None:
-        if source == SERVER:
-            self._say(event, at, heard="server", **fields)
-        else:
-            self._say(event, at, heard="pcm", track_sid=source, **fields)
-
-    def _say_issues(self, changes: list[Change], reason: str) -> None:
-        for change in changes:
-            self._say_issue(change, reason)
-
-    def _say_issue(self, change: Change | None, reason: str = "recovered") -> None:
-        if change is None:
-            return
-        fields: dict[str, object] = {"issue": change.issue, "severity": change.severity}
-        if change.what == "resolved":
-            duration_s = round(max(0.0, change.at - change.since), 3)
-            fields |= {"duration_s": duration_s, "reason": reason}
-            event: type[Any] = ev.IssueResolved
-        else:
-            fields |= {"since": self._anchor.at(change.since), "evidence": change.evidence}
-            event = ev.IssueRaised if change.what == "raised" else ev.IssueUpdated
-        self._say(event, change.at, track_sid=change.track_sid, **fields)
-
-    def _say(self, event: type[Any], at: float, **fields: object) -> None:
-        self._emit(
-            event(
-                time=self._anchor.at(at),
-                room=self.room,
-                room_sid=self.room_sid,
-                participant=self.participant.identity,
-                participant_sid=self.participant.sid,
-                participant_kind=self.participant.kind,
-                session=self.id,
-                job=self.job,
-                labels=self.watch.labels,
-                **fields,
-            )
-        )
+        self._tell.say(ev.VideoState, at, track_sid=record.sid, from_=before, to=state, fps=fps)
 
 
 def _session_id(*parts: str) -> str:

@@ -52,7 +52,7 @@ class Sessions:
         """The room's sid became known, or another one after the server was restarted."""
         self.room_sid = room_sid
         for session in self._sessions.values():
-            session.room_sid = room_sid
+            session.rename_room(room_sid)
 
     def take_over(self, job: str, identity: str, dispatch: str) -> bool:
         """Give the session of this identity and dispatch, if there is one, to a newer job."""
@@ -71,6 +71,7 @@ class Sessions:
     ) -> Session:
         session = Session(
             room=self.room,
+            room_sid=self.room_sid,
             dispatch=dispatch,
             job=job,
             participant=participant,
@@ -79,7 +80,6 @@ class Sessions:
             now=now,
             emit=self.events.append,
         )
-        session.room_sid = self.room_sid
         self._sessions[participant.identity, dispatch] = session
         self._by_job[job] = session
         self._by_identity.setdefault(participant.identity, []).append(session)

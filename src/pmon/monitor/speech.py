@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pmon.monitor.participant import Participant, Track
-from pmon.monitor.session import SERVER, Session
+from pmon.monitor.session import Session
 from pmon.monitor.sessions import Sessions
+from pmon.monitor.teller import SERVER
 
 
 class Speech:
