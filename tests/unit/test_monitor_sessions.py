@@ -234,6 +234,41 @@ def test_two_dispatches_are_two_sessions_and_end_apart(meeting: Meeting) -> None
     ]
 
 
+def test_shares_count_each_person_once_and_all_of_their_sessions(meeting: Meeting) -> None:
+    """Two dispatches hear the same talk; a session after another hears more of it."""
+    for name in ("ann", "bob"):
+        meeting.monitor.participant_joined(person(name, microphone(f"TR_{name}")), 0.0)
+        meeting.job(f"AJ_{name}", name, "AD_1")
+    meeting.job("AJ_2", "ann", "AD_2")
+    meeting.speak(1.0, 4.0, "TR_ann")
+    meeting.monitor.end_job("AJ_2", "job_terminated", meeting.now)
+    meeting.monitor.end_job("AJ_ann", "job_terminated", meeting.now)
+    shares = [e.summary.talk_share for e in meeting.of(ev.SessionEnded)]
+    assert shares == [1.0, 1.0]
+    meeting.job("AJ_3", "ann", "AD_1")
+    meeting.speak(5.0, 6.0, "TR_ann")
+    meeting.speak(7.0, 13.0, "TR_bob")
+    assert meeting.summary("AJ_bob").talk_share == 0.6  # of 3 + 1 + 6 s
+
+
+def test_shares_stay_right_when_a_thousand_have_come_and_gone(meeting: Meeting) -> None:
+    """A room may live for months, and may not remember everybody for it."""
+    for number in range(1200):
+        identity, sid = f"guest-{number}", f"TR_{number}"
+        meeting.monitor.participant_joined(person(identity, microphone(sid)), meeting.now)
+        meeting.job(f"AJ_{number}", identity)
+        start = meeting.now
+        meeting.monitor.speech(sid, 0.01, True, start)
+        meeting.monitor.speech(sid, 0.01, False, start + 1.0)
+        meeting.now += 2.0
+        meeting.monitor.participant_left(identity, "client_initiated", meeting.now)
+        meeting.monitor.end_job(f"AJ_{number}", "job_terminated", meeting.now)
+        meeting.to(meeting.now + 2.0)
+    share = meeting.of(ev.SessionEnded)[-1].summary.talk_share
+    assert share == pytest.approx(1 / 1200, abs=1e-4)
+    assert not meeting.monitor.participants
+
+
 def test_opting_out_stops_at_once_and_only_that(meeting: Meeting) -> None:
     meeting.monitor.participant_joined(person("ann", microphone(), camera()), 0.0)
     meeting.job("AJ_1", "ann")

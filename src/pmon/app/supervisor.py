@@ -213,7 +213,7 @@ class Supervisor:
             room=task.room,
             participant=task.participant,
         )
-        self._host.handle(
+        self._tell_host(
             msg.StartJob(
                 job=task.job,
                 dispatch=task.dispatch,
@@ -230,11 +230,18 @@ class Supervisor:
 
     def _end(self, ending: Ending) -> None:
         if ending.job is None:
-            self._host.handle(
+            self._tell_host(
                 msg.EndDispatch(room=ending.room, dispatch=ending.dispatch, reason=ending.reason)
             )
         else:
-            self._host.handle(msg.EndJob(job=ending.job, reason=ending.reason))
+            self._tell_host(msg.EndJob(job=ending.job, reason=ending.reason))
+
+    def _tell_host(self, message: msg.ToHost) -> None:
+        """Have the host act; one job that it cannot take must not end the others."""
+        try:
+            self._host.handle(message)
+        except Exception:
+            log.exception("the host failed", request=type(message).__name__)
 
     # --- from the host
 

@@ -11,6 +11,8 @@ from pmon.monitor.session import Session
 from pmon.monitor.watch import Watch
 
 JOIN_TIMEOUT = "participant connection timeout"
+REMEMBERED = 1000
+"""Identities whose talk time is kept apart after their sessions; a room may live for months."""
 
 
 class EndedJob(msgspec.Struct, frozen=True):
@@ -33,6 +35,9 @@ class Sessions:
         self._by_job: dict[str, Session] = {}
         self._by_identity: dict[str, list[Session]] = {}
         self._ended_talk_s: dict[str, float] = {}
+        self._parallel_talk_s: dict[str, float] = {}
+        """Of sessions that are over while others of the same identity go on."""
+        self._forgotten_talk_s = 0.0
 
     def all(self) -> list[Session]:
         return list(self._sessions.values())
@@ -93,8 +98,7 @@ class Sessions:
         identity = session.participant.identity
         session.finish_speech(now)
         session.end(now, reason, self.talk_share(session, now))
-        talk_s = max(session.talk.talk_time_s(), self._ended_talk_s.get(identity, 0.0))
-        self._ended_talk_s[identity] = talk_s
+        self._remember_talk(session.participant, session.talk.talk_time_s())
         del self._sessions[identity, session.dispatch]
         del self._by_job[session.job]
         self._by_identity[identity].remove(session)
@@ -102,11 +106,26 @@ class Sessions:
             del self._by_identity[identity]
         self.ended_jobs.append(EndedJob(session.job, error))
 
+    def _remember_talk(self, participant: Participant, talk_s: float) -> None:
+        """Sessions of one person at a time heard the same, so the longest counts; those that
+        follow each other add up.
+        """
+        identity = participant.identity
+        talk_s = max(talk_s, self._parallel_talk_s.pop(identity, 0.0))
+        if len(self.of(participant)) > 1:
+            self._parallel_talk_s[identity] = talk_s
+            return
+        self._ended_talk_s[identity] = talk_s + self._ended_talk_s.pop(identity, 0.0)
+        if len(self._ended_talk_s) > REMEMBERED:
+            oldest = next(iter(self._ended_talk_s))
+            self._forgotten_talk_s += self._ended_talk_s.pop(oldest)
+
     def talk_share(self, session: Session, now: float) -> float | None:
         """A session's part of all the talk time of the room; None when nobody has spoken."""
-        totals_s = dict(self._ended_talk_s)
+        running_s = dict(self._parallel_talk_s)
         for other in self._sessions.values():
             identity = other.participant.identity
-            totals_s[identity] = max(totals_s.get(identity, 0.0), other.talk.talk_time_s(now))
-        total_s = sum(totals_s.values())
+            running_s[identity] = max(running_s.get(identity, 0.0), other.talk.talk_time_s(now))
+        ended_s = sum(self._ended_talk_s.values()) + self._forgotten_talk_s
+        total_s = sum(running_s.values()) + ended_s
         return session.talk.talk_time_s(now) / total_s if total_s > 0 else None
