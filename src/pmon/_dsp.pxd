@@ -8,7 +8,8 @@ from libc.stdint cimport int16_t, int32_t, int64_t
 
 cdef enum:
     MAX_CHANNELS = 8
-    LOUDEST_BLOCKS = 10        # 100 ms: the span whose loudness the threshold judges
+    QUARTERS = 4               # of a block, 2.5 ms each: see _speaking_blocks.pxi
+    LOUDEST_BLOCKS = 10        # 100 ms: what the threshold judges; an onset's way back at most
     FLOOR_WINDOWS = 9          # the floor is the least power of the last 1.6 to 1.8 s ...
     FLOOR_WINDOW_BLOCKS = 20   # ... in windows of 200 ms
     HANGOVER_BLOCKS = 25       # 250 ms of quiet end a run
@@ -35,9 +36,9 @@ cdef struct level_meter_t:
     double last_power                   # of the last complete window, scaled to -1..1
     double last_dc
     int32_t last_peak
-    int64_t clipped_samples             # of the whole stream
+    int64_t clipped_samples             # of the whole stream, all channels
     int64_t silent_samples              # per channel, in windows that were all zero
-    int clip_run
+    int clip_run[MAX_CHANNELS]
 
 
 cdef struct transition_t:
@@ -45,14 +46,25 @@ cdef struct transition_t:
     int64_t position
 
 
+cdef struct modulation_t:
+    double peak
+    int peak_blocks                     # near it
+    int soft_blocks                     # far below it
+
+
 cdef struct speaking_t:
     int num_channels
     int64_t block                       # samples per channel of 10 ms
     double threshold                    # power that the loudest 100 ms must reach
-    int64_t filled
+    int64_t filled                      # of the open block
+    int quarter                         # of it that is open
     int64_t position                    # of the end of the last complete block
-    int64_t sum[MAX_CHANNELS]           # of the open block
+    int64_t sum[MAX_CHANNELS]           # of the open quarter
+    int64_t block_sum[MAX_CHANNELS]     # of the open block, quarters that are complete
     int64_t sum_of_squares[MAX_CHANNELS]
+    double low_energy[MAX_CHANNELS]     # what lies in the quarters' means
+    double power                        # of the last block
+    double voice                        # of the last block, without what is low
     double previous
     double smoothed
     double slow
@@ -69,17 +81,17 @@ cdef struct speaking_t:
     int stretch_blocks
     int loud_blocks
     int64_t run_start
-    int64_t last_speech
+    int64_t run_end                     # of its last speech, so far
     int64_t run_blocks
-    int quiet_blocks
-    double loudest
-    double run_peak
-    int soft_blocks
-    int peak_blocks
     double run_energy
-    double pending[HANGOVER_BLOCKS + 1]  # power of the quiet blocks since the last speech
-    double pending_energy
+    double loudest
+    modulation_t coarse                 # of 20 ms
+    modulation_t fine                   # of 10 ms
+    int quiet_blocks
+    double quiet_voice[HANGOVER_BLOCKS]  # of the quiet blocks since the last speech
+    double quiet_power[HANGOVER_BLOCKS]
     # what is billed
+    int64_t last_speech
     int64_t speech_samples              # of runs that are over
     double speech_energy
     int64_t speech_blocks

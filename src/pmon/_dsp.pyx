@@ -8,9 +8,11 @@ interleaved: ``array("h")``, ``memoryview(...).cast("h")``, a NumPy int16 array 
 Levels are RMS of samples scaled to -1..1 (0 to 1), or dBov: a full-scale square wave is 0 dBov and
 a full-scale sine -3.01 (ITU-T G.100.1). Silence has the floor -127 dBov that RFC 6464 gives it.
 
-A meter may be moved between threads, but only one may use it at a time.
+Every call on a meter is atomic, with the GIL or in a free-threaded Python; calls from several
+threads are taken in the order in which they come.
 """
 
+cimport cython
 from cpython.buffer cimport (
     PyBUF_FORMAT,
     PyBUF_ND,
@@ -19,25 +21,36 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from libc.math cimport isfinite, log10, sqrt
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 cdef extern from *:
     """
+    #if PY_BIG_ENDIAN
+    #define PMON_BYTE_ORDER '>'
+    #else
+    #define PMON_BYTE_ORDER '<'
+    #endif
     #define PMON_CLIP_LEVEL 32734
     #define PMON_CLIP_RUN 3
     #define PMON_SCALE (32768.0 * 32768.0)
     #define PMON_ONSET_BLOCKS 3      /* loud for 30 ms begins a run */
-    #define PMON_SOFT_BLOCKS 3       /* see _modulated */
+    #define PMON_SOFT_BLOCKS 3       /* see _moves */
+    #define PMON_WORD_BLOCKS 100     /* 1 s, well under the age of the floor */
+    #define PMON_PEAK_DECAY 0.98     /* of a run's peak, a block: 9 dB/s */
     #define PMON_ON 7.943            /* 9 dB over the floor */
     #define PMON_OFF 3.162           /* 5 dB over the floor */
     #define PMON_LEAST_FLOOR 1e-7    /* -70 dBov: quieter is no room but a codec's silence */
     #define PMON_MODULATION 4.0      /* 6 dB */
     """
+    const char BYTE_ORDER "PMON_BYTE_ORDER"
     const int C_CLIP_LEVEL "PMON_CLIP_LEVEL"
     const int C_CLIP_RUN "PMON_CLIP_RUN"
     const double SCALE "PMON_SCALE"
     const int ONSET_BLOCKS "PMON_ONSET_BLOCKS"
     const int SOFT_BLOCKS "PMON_SOFT_BLOCKS"
+    const int WORD_BLOCKS "PMON_WORD_BLOCKS"
+    const double PEAK_DECAY "PMON_PEAK_DECAY"
     const double ON "PMON_ON"
     const double OFF "PMON_OFF"
     const double LEAST_FLOOR "PMON_LEAST_FLOOR"
@@ -57,8 +70,10 @@ cdef inline int _acquire(object samples, Py_buffer *view) except -1:
         raise TypeError(f"samples must be an int16 buffer, not {type(samples).__name__}")
     try:
         PyObject_GetBuffer(samples, view, PyBUF_ND | PyBUF_FORMAT)
-    except (BufferError, ValueError):  # NumPy says ValueError
-        raise TypeError("samples must be C-contiguous") from None
+    except (BufferError, ValueError) as error:  # NumPy says ValueError
+        raise TypeError(
+            f"samples must be C-contiguous, not this {type(samples).__name__}: {error}"
+        ) from None
     if view.itemsize == 2 and view.ndim == 1 and _is_int16(view.format):
         return 0
     try:
@@ -74,7 +89,8 @@ cdef inline int _acquire(object samples, Py_buffer *view) except -1:
 cdef inline bint _is_int16(const char *layout) noexcept nogil:
     if layout == NULL:
         return False
-    if layout[0] == c"@" or layout[0] == c"=":
+    # ctypes names the byte order even where it is the machine's own.
+    if layout[0] == BYTE_ORDER or layout[0] == c"@" or layout[0] == c"=":
         layout += 1
     return layout[0] == c"h" and layout[1] == 0
 
@@ -97,27 +113,37 @@ cdef int _check_stream(int sample_rate, int num_channels) except -1:
 
 
 cdef inline int64_t _sum_of_squares(const int16_t *samples, Py_ssize_t n) noexcept nogil:
-    # The square of an int16 fits an int32, 2**33 of them an int64: exact for 13 hours at 192 kHz.
-    cdef int64_t total = 0
-    cdef Py_ssize_t i
-    for i in range(n):
-        total += <int32_t>samples[i] * <int32_t>samples[i]
-    return total
+    # 2**33 squares fit an int64: exact for 12 hours at 192 kHz. Two of them fit a uint32 (an int32
+    # they do not), so both halves are summed at once with half the widening to 64 bits.
+    cdef uint64_t total = 0
+    cdef Py_ssize_t i, half = n // 2
+    cdef const int16_t *rest = samples + half
+    for i in range(half):
+        total += _square(samples[i]) + _square(rest[i])
+    if n % 2:
+        total += _square(samples[n - 1])
+    return <int64_t>total
+
+
+cdef inline uint32_t _square(int32_t sample) noexcept nogil:
+    # Unsigned, since to widen it takes less work than to widen a signed number.
+    return <uint32_t>(sample * sample)
 
 
 cdef stats_t measure_samples(const int16_t *samples, Py_ssize_t n) noexcept nogil:
     """Sum, sum of squares and extremes in one pass."""
     cdef stats_t stats
-    cdef int64_t total = 0, squares = 0
+    cdef int64_t total = 0
+    cdef uint64_t squares = 0
     cdef int16_t low = 32767, high = -32768
     cdef Py_ssize_t i
     for i in range(n):
         total += samples[i]
-        squares += <int32_t>samples[i] * <int32_t>samples[i]
+        squares += _square(samples[i])
         low = samples[i] if samples[i] < low else low
         high = samples[i] if samples[i] > high else high
     stats.sum = total
-    stats.sum_of_squares = squares
+    stats.sum_of_squares = <int64_t>squares
     stats.low = low if n else 0
     stats.high = high if n else 0
     return stats
@@ -244,5 +270,7 @@ def clipped_runs(samples) -> tuple[int, int]:
 
 
 include "_level.pxi"
+include "_speaking_blocks.pxi"
+include "_speaking_runs.pxi"
 include "_speaking.pxi"
 include "_frame_rate.pxi"

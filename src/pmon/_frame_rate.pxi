@@ -54,6 +54,7 @@ cdef class FrameRateMeter:
             raise ValueError(f"capacity must be 2 to {MAX_FRAMES}, not {capacity}")
         frame_rate_init(&self.meter, window_s, capacity)
 
+    @cython.critical_section
     def add(self, double timestamp_s) -> None:
         """A frame arrived at this time, in seconds of a clock that never goes back.
 
@@ -65,11 +66,12 @@ cdef class FrameRateMeter:
             raise ValueError(f"timestamp_s went back from {self._last()} to {timestamp_s}")
         frame_rate_add(&self.meter, timestamp_s)
 
+    @cython.critical_section
     def fps(self, double now) -> float:
         """The rate at ``now``, on the same clock; 0.0 with fewer than 2 frames in the window."""
         return frame_rate_fps(&self.meter, now)
 
-    cdef double _last(self):
+    cdef inline double _last(self) noexcept:
         return self.meter.times[(self.meter.first + self.meter.count - 1) % self.meter.capacity]
 
     @property
@@ -78,6 +80,7 @@ cdef class FrameRateMeter:
         return self.meter.frames
 
     @property
+    @cython.critical_section
     def last(self) -> float | None:
         """When the newest frame arrived; None before the first."""
         return self._last() if self.meter.count else None

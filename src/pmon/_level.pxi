@@ -43,24 +43,27 @@ cdef inline void _level_add(
     if loudest >= C_CLIP_LEVEL:
         _level_count_clipped(meter, samples, n)
     else:
-        meter.clip_run = 0
+        memset(meter.clip_run, 0, sizeof(meter.clip_run))
 
 
 cdef void _level_count_clipped(
     level_meter_t *meter, const int16_t *samples, Py_ssize_t n
 ) noexcept nogil:
-    """Runs at the rail, over the borders of blocks; of several channels, the first is looked at."""
-    cdef Py_ssize_t i = 0
-    while i < n:
+    """Runs at the rail, each channel's own, over the borders of calls."""
+    cdef Py_ssize_t i
+    cdef int channel = 0
+    cdef int *run
+    for i in range(n):
+        run = &meter.clip_run[channel]
         if -C_CLIP_LEVEL < samples[i] < C_CLIP_LEVEL:
-            meter.clip_run = 0
-        else:
-            meter.clip_run += 1
-            if meter.clip_run == C_CLIP_RUN:
+            run[0] = 0
+        elif run[0] < C_CLIP_RUN:
+            run[0] += 1
+            if run[0] == C_CLIP_RUN:
                 meter.clipped_samples += C_CLIP_RUN
-            elif meter.clip_run > C_CLIP_RUN:
-                meter.clipped_samples += 1
-        i += meter.num_channels
+        else:
+            meter.clipped_samples += 1
+        channel = channel + 1 if channel + 1 < meter.num_channels else 0
 
 
 cdef void _level_close_window(level_meter_t *meter) noexcept nogil:
@@ -95,6 +98,7 @@ cdef class LevelMeter:
         _check_stream(sample_rate, num_channels)
         level_init(&self.meter, sample_rate, num_channels)
 
+    @cython.critical_section
     def process(self, samples) -> None:
         """Take the next samples, a whole number of frames (else ValueError)."""
         cdef Py_buffer view
@@ -105,6 +109,7 @@ cdef class LevelMeter:
         finally:
             PyBuffer_Release(&view)
 
+    @cython.critical_section
     def reset(self) -> None:
         """Begin anew."""
         level_init(&self.meter, self.meter.window * 10, self.meter.num_channels)
@@ -136,7 +141,7 @@ cdef class LevelMeter:
 
     @property
     def clipped_samples(self) -> int:
-        """Samples of the first channel in runs of at least 3 at the rail, so far."""
+        """Samples of all channels in runs of at least 3 at the rail, so far."""
         return self.meter.clipped_samples
 
     @property

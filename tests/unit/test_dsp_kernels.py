@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import subprocess
 import sys
@@ -53,6 +54,8 @@ def test_full_scale_does_not_wrap() -> None:
     """In int16 arithmetic the square of -32768 is 0."""
     data = np.full(100_000, -32768, dtype=np.int16)
     assert _dsp.sum_of_squares(data) == 100_000 * 32768**2
+    odd = data[:4801]
+    assert _dsp.sum_of_squares(odd) == 4801 * 32768**2
     assert _dsp.rms(data) == 1.0
     assert _dsp.dbov(data) == 0.0
     assert _dsp.peak(data) == 1.0
@@ -120,6 +123,7 @@ def test_every_kind_of_int16_buffer_is_the_same(samples: list[int]) -> None:
         memoryview(raw).cast("h"),
         memoryview(bytearray(raw)).cast("h"),
         np.frombuffer(raw, dtype="=i2"),
+        (ctypes.c_int16 * len(samples))(*samples),  # names its byte order
     ]
     for kernel in KERNELS:
         assert len({kernel(kind) for kind in kinds}) == 1
@@ -145,6 +149,20 @@ def test_anything_else_is_a_type_error(wrong: Any) -> None:
     for function in (*KERNELS, *meters):
         with pytest.raises(TypeError, match="samples must be"):
             function(wrong)
+
+
+def test_the_error_says_what_came_instead() -> None:
+    released = memoryview(bytearray(2)).cast("h")
+    released.release()
+    for wrong, said in (
+        (None, "not NoneType"),
+        (b"ab", "of format 'B'"),
+        (np.zeros((2, 3), np.int16), "not 2-dimensional of format 'h'"),
+        (np.zeros(8, np.int16)[::2], "C-contiguous, not this ndarray"),
+        (released, "released memoryview"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            _dsp.rms(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("function", [*KERNELS, _dsp.LevelMeter(8000, 2).process])

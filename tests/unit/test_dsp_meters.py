@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -31,6 +32,27 @@ def test_half_a_frame_is_refused_and_changes_nothing(make: type[LevelMeter]) -> 
     with pytest.raises(ValueError, match="no whole frames of 2 channels"):
         meter.process(np.zeros(161, np.int16))
     assert meter.samples_per_channel == 0
+
+
+def test_threads_that_share_a_meter_lose_nothing() -> None:
+    """Every call is atomic."""
+    level, detector, frames = LevelMeter(8000), SpeakingDetector(8000), FrameRateMeter()
+    samples = np.random.default_rng(2).integers(-9000, 9000, 77).astype(np.int16)
+
+    def feed() -> None:
+        for _ in range(2000):
+            level.process(samples)
+            detector.process(samples)
+            frames.add(1.0)
+            detector.take()
+
+    threads = [threading.Thread(target=feed) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert level.samples_per_channel == detector.samples_per_channel == 4 * 2000 * 77
+    assert frames.frames == 8000
 
 
 class TestLevelMeter:
@@ -61,6 +83,16 @@ class TestLevelMeter:
         meter.process(stream)
         assert meter.clipped_samples == 5
         assert meter.silent_samples == 1600
+
+    def test_each_channel_clips_by_itself(self) -> None:
+        """Three samples in a row at the rail are no run if they belong to three channels."""
+        meter = LevelMeter(8000, 2)
+        stream = np.zeros((800, 2), np.int16)
+        stream[100:110, 1] = 32767
+        stream[200:202] = -32768
+        meter.process(stream[:105].reshape(-1))
+        meter.process(stream[105:].reshape(-1))
+        assert meter.clipped_samples == 10
 
     @given(st.lists(st.integers(0, 1500), max_size=12), st.integers(1, 3))
     def test_chunks_do_not_matter(self, cuts: list[int], num_channels: int) -> None:

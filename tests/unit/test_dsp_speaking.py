@@ -1,13 +1,10 @@
-"""The speaking detector: noise is not speech, speech is billed as it is, and cuts do not matter.
-
-Speech here is the committed phrases, synthesized and with known segments; noise is made in place.
-"""
+"""The speaking detector: speech is billed as it is, and how it comes in calls does not matter."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from dsp_material import RATE, billed, detect, fluent, noise, phrase, silence, spoken, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
@@ -15,63 +12,15 @@ from scipy import signal
 from pmon._dsp import SpeakingDetector
 from pmon.media.phrases import phrases
 
-RATE = 16_000
-Signal = npt.NDArray[np.float64]
 
-
-def noise(seconds: float, dbov: float, seed: int = 0) -> Signal:
-    white = np.random.default_rng(seed).standard_normal(round(seconds * RATE))
-    return white * 32768 * 10 ** (dbov / 20)
-
-
-def silence(seconds: float) -> Signal:
-    return np.zeros(round(seconds * RATE))
-
-
-def tone(seconds: float, hertz: float, dbov: float) -> Signal:
-    t = np.arange(round(seconds * RATE)) / RATE
-    return np.sin(2 * np.pi * hertz * t) * 32768 * 2**0.5 * 10 ** (dbov / 20)
-
-
-def phrase(name: str) -> Signal:
-    return phrases()[name].samples.astype(float)
-
-
-def spoken(name: str) -> float:
-    return sum(end - start for start, end in phrases()[name].truth.segments)
-
-
-def fluent() -> Signal:
-    """All phrases without a pause in between: 20 s of speech without a breath."""
-    parts = []
-    for name, said in phrases().items():
-        if len(said.truth.segments) == 1:
-            start, end = (round(edge * RATE) for edge in said.truth.segments[0])
-            parts.append(phrase(name)[start:end])
-    return np.concatenate(parts)
-
-
-def detect(
-    stream: Signal, *, num_channels: int = 1, rate: int = RATE, threshold: float = 0.01
-) -> SpeakingDetector:
-    detector = SpeakingDetector(rate, num_channels, threshold)
-    detector.process(np.clip(np.round(stream), -32768, 32767).astype(np.int16))
-    detector.end_run()
-    return detector
-
-
-def billed(stream: Signal, **options: float) -> float:
-    detector = detect(stream, **options)  # type: ignore[arg-type]
-    return detector.speech_samples / options.get("rate", RATE)
-
-
-@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+@pytest.mark.parametrize("rate", [11_025, 16_000, 22_050, 44_100, 48_000])
 @pytest.mark.parametrize("name", list(phrases()))
 def test_a_phrase_is_billed_as_it_is(name: str, rate: int) -> None:
     stream = np.concatenate([silence(1), phrase(name), silence(1)])
     resampled = signal.resample_poly(stream, rate, RATE)
     detector = detect(resampled, rate=rate)
-    assert detector.speech_samples / rate == pytest.approx(spoken(name), rel=0.05)
+    truth_s = spoken(name)
+    assert detector.speech_samples / rate == pytest.approx(truth_s, abs=min(0.15, 0.05 * truth_s))
     onsets = [position / rate - 1 for speaking, position in detector.take() if speaking]
     truth = [start for start, _ in phrases()[name].truth.segments]
     assert onsets == pytest.approx(truth, abs=0.06)
@@ -94,40 +43,44 @@ def test_speech_in_noise(snr: float) -> None:
     assert billed(stream) == pytest.approx(truth, rel=0.07)
 
 
-@pytest.mark.parametrize("dbov", [-70, -60, -50, -45, -39, -30, -20, -10])
-@pytest.mark.parametrize("before", [0.0, 3.0])
-def test_steady_noise_is_not_speech(dbov: float, before: float) -> None:
-    """From the very first sample, or switched on after digital silence."""
-    assert billed(np.concatenate([silence(before), noise(60, dbov)])) == 0.0
+def test_speech_that_was_there_first_is_found() -> None:
+    """Before there was any silence to know the floor from."""
+    detector = detect(np.concatenate([*words("results"), silence(1)]))
+    assert detector.take()[0] == (True, 0)
+    assert detector.speech_samples / RATE == pytest.approx(spoken("results"), abs=0.1)
 
 
-def test_noise_that_steps_up_or_comes_for_a_while_is_not_speech() -> None:
-    for seconds in (0.3, 1, 30):
-        steps = np.concatenate([noise(10, -60), noise(seconds, -35, 1), noise(10, -60, 2)])
-        assert billed(steps) == 0.0
+@pytest.mark.parametrize("dbov", [-60, -50, -45])
+def test_a_few_words_in_a_room_are_enough(dbov: float) -> None:
+    """Too short for many syllables, with their ends under the noise."""
+    for said in words("pause"):
+        stream = np.concatenate([silence(3), said, silence(1)])
+        stream += noise(len(stream) / RATE, dbov)
+        assert billed(stream) == pytest.approx(len(said) / RATE, abs=0.15)
 
 
-@pytest.mark.parametrize("hertz", [50, 120, 440, 1000])
-def test_hum_and_tones_are_not_speech(hertz: float) -> None:
-    assert billed(np.concatenate([silence(1), tone(20, hertz, -25), silence(1)])) == 0.0
+def test_a_pop_does_not_make_the_speech_after_it_too_soft_to_be_any() -> None:
+    said = np.concatenate([silence(2), fluent()[: 8 * RATE] * 0.3, silence(1)])
+    for length_s in (0.01, 0.02, 0.05):
+        pop = noise(length_s, -6)
+        stream = said.copy()
+        stream[round(2.06 * RATE) :][: len(pop)] += pop
+        assert billed(stream) == pytest.approx(8, abs=0.1)
+
+
+@pytest.mark.parametrize("step_db", [4, 6, 8])
+def test_an_onset_is_not_dated_back_into_noise(step_db: float) -> None:
+    """Noise between the thresholds of beginning and going on would be billed with the speech."""
+    stream = np.concatenate([silence(11), phrase("results"), silence(1)])
+    stream += np.concatenate([noise(10, -60), noise(len(stream) / RATE - 10, step_db - 60, 1)])
+    (_, start), *_ = detect(stream).take()
+    assert start / RATE == pytest.approx(11.1, abs=0.11)
 
 
 def test_fluent_speech_does_not_become_its_own_floor() -> None:
     stream = fluent()
     assert len(stream) / RATE > 15
     assert billed(stream) == pytest.approx(len(stream) / RATE, rel=0.01)
-
-
-def test_after_loud_noise_stops_speech_is_found_again() -> None:
-    stream = np.concatenate([noise(10, -25), noise(3, -65), phrase("welcome"), noise(1, -65)])
-    assert billed(stream) == pytest.approx(spoken("welcome"), abs=0.16)
-
-
-def test_a_click_or_a_blip_after_silence_is_not_speech() -> None:
-    for length in (1, RATE // 50, RATE // 5):
-        stream = silence(4)
-        stream[2 * RATE : 2 * RATE + length] = noise(1, -12)[:length]
-        assert billed(stream) == 0.0
 
 
 def test_pauses_up_to_the_hangover_belong_to_the_run() -> None:
@@ -190,6 +143,15 @@ class TestEndRun:
         assert [speaking for speaking, _ in detector.take()] == [True]
         assert detector.samples_per_channel == 3 * RATE + len(said)
 
+    def test_mute_and_unmute_in_a_noisy_room(self) -> None:
+        """The zeros of a muted track take the floor away; the room's noise must not be speech."""
+        room = noise(30, -42)
+        detector = SpeakingDetector(RATE)
+        for stream in (room[: 5 * RATE], silence(5), room[5 * RATE :]):
+            detector.process(np.round(stream).astype(np.int16))
+            detector.end_run()
+        assert detector.take() == []
+
     def test_without_a_run_it_is_nothing(self) -> None:
         detector = SpeakingDetector(RATE)
         detector.end_run()
@@ -209,7 +171,9 @@ def test_level_of_speech() -> None:
     stream = np.concatenate([silence(1), phrase("results"), silence(5)])
     level = detect(stream).speech_dbov
     assert level is not None
-    assert level == pytest.approx(-26, abs=2)
+    (said,) = words("results")
+    exact = 10 * np.log10(np.mean((said / 32768) ** 2))
+    assert level == pytest.approx(exact, abs=0.05)
     assert detect(stream / 2).speech_dbov == pytest.approx(level - 6.02, abs=0.3)
     assert detect(noise(5, -40)).speech_dbov is None
 
