@@ -133,6 +133,19 @@ async def test_sigterm_writes_every_summary(
     assert len({e.id for e in recorded}) == len(recorded)
 
 
+async def test_a_worker_may_start_before_its_server(
+    own_server: LocalServer, start_worker: StartWorker
+) -> None:
+    """Only refused credentials end the start; a server that is not there yet is waited for."""
+    own_server.kill()
+    starting = asyncio.ensure_future(start_worker(server=own_server))
+    await asyncio.sleep(3)
+    assert not starting.done()
+    await asyncio.to_thread(own_server.start)
+    worker = await starting
+    assert await worker.stop() == 0
+
+
 async def test_a_second_signal_leaves_at_once(
     start_worker: StartWorker, dispatch: Dispatch, join: Join, own_server: LocalServer
 ) -> None:

@@ -45,6 +45,8 @@ async def test_three_jobs_share_one_connection_and_live_without_joining(
     assert agent.permission.hidden
     assert not worker.of("session_ended")
     assert {e["participant"] for e in worker.of("session_started")} == set(people)
+    reports = [line for line in worker.lines if line["name"] == "pmon.report"]
+    assert [(r["active"], r["speaking"], r["poor_quality"]) for r in reports[-1:]] == [(3, 0, 0)]
     assert await worker.stop() == 0
     ended = worker.of("session_ended")
     assert {e["reason"] for e in ended} == {"shutdown"}
@@ -313,3 +315,39 @@ async def test_no_notices_when_they_are_off(
     await worker.wait("speaking_stopped")
     await asyncio.sleep(1.5)
     assert heard == []
+
+
+async def test_watching_the_connection_alone_receives_no_media(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join
+) -> None:
+    worker = await start_worker()
+    alice = await join("alice", camera=True)
+    await dispatch(monitoring_type="connection")
+    await worker.wait("track_published", 2)
+    await alice.say(phrases()["numbers"])
+    await worker.wait("connection_quality", to="excellent")
+    assert await worker.stop() == 0
+    summary = worker.of("session_ended")[0]["summary"]
+    assert summary["quality_s"]["excellent"] >= 0
+    assert summary["coverage"]["heard_s"] == summary["coverage"]["server_word_s"] == 0
+    assert {track["frames"] for track in summary["tracks"]} == {None}
+    assert not worker.of("speaking_started")
+
+
+async def test_an_agent_that_everybody_sees(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join, lkapi: api.LiveKitAPI, room: str
+) -> None:
+    worker = await start_worker(PMON_HIDDEN="false")
+    alice = await join("alice")
+    await dispatch()
+    await worker.wait("participant_connected")
+    (agent,) = await agents_in(lkapi, room)
+    assert not agent.permission.hidden
+    assert alice.room is not None
+    seen = alice.room.remote_participants
+
+    async def alice_sees_it() -> bool:
+        return set(seen) == {agent.identity}
+
+    await until(alice_sees_it)
+    assert len(worker.of("session_started")) == 1, "an agent is nobody to watch"
