@@ -131,6 +131,33 @@ class TestVideo:
         assert not meeting.of(ev.IssueRaised)
         assert "frozen" not in [e.to for e in meeting.of(ev.VideoState)]
 
+    @pytest.mark.parametrize("receiver", ["kept", "new"])
+    def test_frames_are_counted_once_over_a_reconnect(
+        self, meeting: Meeting, receiver: str
+    ) -> None:
+        """After a resume the receiver goes on counting, after a full reconnect it starts anew."""
+        for second in range(0, 21, 2):
+            meeting.to(float(second))
+            meeting.monitor.video(
+                "TR_cam", VideoReading(frames=15 * second, freezes=1), meeting.now
+            )
+        meeting.monitor.suspend(20.0)
+        meeting.to(25.0)
+        if receiver == "new":
+            meeting.monitor.video("TR_cam", None, 25.0)
+        meeting.monitor.resumed(25.0)
+        before = 300 if receiver == "kept" else 0
+        for second in range(1, 21, 2):
+            meeting.to(25.0 + second)
+            reading = VideoReading(frames=before + 15 * second, freezes=1)
+            meeting.monitor.video("TR_cam", reading, meeting.now)
+        states = [e.to for e in meeting.of(ev.VideoState)]
+        assert states == ["live", "unknown", "live"]
+        track = next(t for t in meeting.summary().tracks if t.kind == "video")
+        assert track.frames == 300 + 285
+        assert track.freezes == (1 if receiver == "kept" else 2)
+        assert track.fps == pytest.approx(15.0)
+
     def test_a_track_without_a_first_frame_is_dry(self, meeting: Meeting) -> None:
         self.feed(meeting, 30, fps=0)
         assert [e.to for e in meeting.of(ev.VideoState)] == ["dry"]

@@ -121,6 +121,11 @@ class Ledger:
     def video_sids(self) -> list[str]:
         return [sid for sid, t in self.tracks.items() if t.video is not None and not t.gone]
 
+    def interrupt_video(self, track_sid: str) -> None:
+        video = self.tracks[track_sid].video
+        if video is not None:
+            video.interrupted()
+
     @property
     def heard_s(self) -> float:
         return self._heard_before_s + sum(track.heard_s for track in self.tracks.values())

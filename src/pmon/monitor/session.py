@@ -100,7 +100,8 @@ class Session:
         """The room connection broke: what hangs on it is unknown from here on."""
         self.quality("unknown", at, "monitor_reconnecting")
         for track_sid in self.ledger.video_sids():
-            self.video(track_sid, None, at)
+            self.ledger.interrupt_video(track_sid)
+            self.judge_video(track_sid, at)
 
     def opt_out(self, at: float) -> None:
         """The participant does not want to be monitored any more."""

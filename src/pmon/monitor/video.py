@@ -44,8 +44,12 @@ class Video:
         self._muted = muted
         self._look_again()
 
+    def interrupted(self) -> None:
+        """Nothing is received for a while; the receiver stays, and so do its counters."""
+        self._look_again()
+
     def unwatched(self) -> None:
-        """Nothing is received for a reason of our own; the next receiver counts from zero."""
+        """The receiver is gone for a reason of our own; the next one counts from zero."""
         self._counters = (0, 0)
         self._look_again()
 
