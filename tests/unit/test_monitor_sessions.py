@@ -200,6 +200,21 @@ class TestReconnect:
         meeting.to(51)
         assert [e.reason for e in meeting.of(ev.SessionEnded)] == ["room_closed"]
 
+    def test_a_room_is_not_missing_while_the_server_does_not_answer(self, meeting: Meeting) -> None:
+        meeting.monitor.participant_joined(person("ann"), 0.0)
+        meeting.job("AJ_1", "ann", away_timeout_s=30.0)
+        meeting.monitor.suspend(0.0)
+        meeting.monitor.missing(0.0)
+        meeting.to(20)
+        meeting.monitor.unreachable(20.0)
+        meeting.to(500)
+        assert not meeting.ended
+        meeting.monitor.missing(500.0)
+        meeting.to(509)
+        assert not meeting.ended
+        meeting.to(511)
+        assert len(meeting.ended) == 1
+
     def test_quality_is_unknown_meanwhile(self, meeting: Meeting) -> None:
         meeting.monitor.participant_joined(person("ann"), 0.0)
         meeting.job("AJ_1", "ann")

@@ -100,6 +100,8 @@ class _Room:
                 await self.connection.publish(
                     packet.payload, packet.topic, packet.destination_identities
                 )
+        except Exception:
+            log.exception("notices not sent", room=self.monitor.room)
         finally:
             self._sending = None
 

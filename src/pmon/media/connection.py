@@ -26,6 +26,8 @@ TOKEN_TTL = timedelta(minutes=10)
 RETRY_S = (0.0, 1.0, 2.0, 5.0)
 """Waits between attempts to join; the last one repeats."""
 VIDEO_EVERY_S = 2.0
+SDK_TIMEOUT_S = 5.0
+"""For what the SDK answers at once, unless the connection breaks in between."""
 
 GONE: dict[int, EndReason] = {
     rtc.DisconnectReason.ROOM_DELETED: "room_closed",
@@ -72,7 +74,9 @@ class RoomConnection:
         self._server = server
         self._on_change = on_change
         self._subscriptions = Subscriptions(monitor, tier, self._changed)
-        self._events = RoomEvents(monitor, self._subscriptions, roster, self._changed)
+        self._events = RoomEvents(
+            monitor, self._subscriptions, roster, self._changed, self._is_current
+        )
         self._room: rtc.Room | None = None
         self._joining: asyncio.Task[None] | None = None
         self._lost: asyncio.Future[Any] | None = None
@@ -112,12 +116,13 @@ class RoomConnection:
         """Send a data packet to these participants; lost if the connection is down."""
         if self._room is None or not self.connected:
             return
+        sending = self._room.local_participant.publish_data(
+            payload, topic=topic, destination_identities=identities
+        )
         try:
-            await self._room.local_participant.publish_data(
-                payload, topic=topic, destination_identities=identities
-            )
-        except PublishDataError as error:
-            log.warning("data not sent", room=self._monitor.room, error=error.message)
+            await asyncio.wait_for(sending, SDK_TIMEOUT_S)
+        except (PublishDataError, TimeoutError) as error:
+            log.warning("data not sent", room=self._monitor.room, error=repr(error))
 
     async def aclose(self) -> None:
         """Leave the room."""
@@ -165,6 +170,7 @@ class RoomConnection:
                 room=self._monitor.room,
                 error=type(error).__name__,
             )
+            self._monitor.unreachable(time.monotonic())
             return False
         if sid is None:
             self._monitor.missing(time.monotonic())
@@ -192,7 +198,7 @@ class RoomConnection:
         self._room = room = rtc.Room()
         # Before connecting: what happens in between must not be missed.
         self._events.listen(room)
-        listen(room, self._link_handlers(), self._changed)
+        listen(room, self._link_handlers(), self._changed, self._is_current)
         # Two peer connections: one for both ways costs six more threads and 2 ms/s a room.
         options = rtc.RoomOptions(auto_subscribe=False, single_peer_connection=False)
         self._joining = asyncio.create_task(
@@ -236,7 +242,10 @@ class RoomConnection:
         room, self._room = self._room, None
         await self._subscriptions.aclose()
         if room is not None:
-            await room.disconnect()
+            try:
+                await asyncio.wait_for(room.disconnect(), SDK_TIMEOUT_S)
+            except TimeoutError:
+                log.warning("the SDK does not leave the room", room=self._monitor.room)
 
     # --- how the connection stands
 
@@ -270,6 +279,9 @@ class RoomConnection:
 
     # --- inside
 
+    def _is_current(self, room: rtc.Room) -> bool:
+        return room is self._room
+
     def _changed(self) -> None:
         self._subscriptions.apply()
         self._on_change()
@@ -282,5 +294,7 @@ class RoomConnection:
                 for sid, reading in readings.items():
                     self._monitor.video(sid, reading, now)
                 self._changed()
+        except Exception:
+            log.exception("video not looked at", room=self._monitor.room)
         finally:
             self._video_task = None

@@ -24,15 +24,21 @@ class Roster(Protocol):
 
 
 def listen(
-    room: rtc.Room, handlers: dict[str, Callable[..., None]], on_change: Callable[[], None]
+    room: rtc.Room,
+    handlers: dict[str, Callable[..., None]],
+    on_change: Callable[[], None],
+    is_current: Callable[[rtc.Room], bool],
 ) -> None:
     """Have ``handlers`` called on a room's events, and ``on_change`` after each.
 
+    The last words of a room object that was given up must not be taken for its successor's.
     Errors are kept from the SDK, which would log the whole event with them, tokens included.
     """
 
     def guard(name: str, handler: Callable[..., None]) -> Callable[..., None]:
         def call(*args: Any) -> None:
+            if not is_current(room):
+                return
             try:
                 handler(*args)
             except Exception:
@@ -54,7 +60,9 @@ class RoomEvents:
         subscriptions: Subscriptions,
         roster: Roster,
         on_change: Callable[[], None],
+        is_current: Callable[[rtc.Room], bool],
     ) -> None:
+        self._is_current = is_current
         self._monitor = monitor
         self._subscriptions = subscriptions
         self._roster = roster
@@ -77,7 +85,7 @@ class RoomEvents:
             "active_speakers_changed": self._on_speakers,
             "connection_quality_changed": self._on_quality,
         }
-        listen(room, handlers, self._on_change)
+        listen(room, handlers, self._on_change, self._is_current)
 
     def greet(self, room: rtc.Room) -> None:
         """Tell of those who were active before the connection was; no event comes for them."""

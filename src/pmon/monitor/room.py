@@ -144,6 +144,12 @@ class RoomMonitor:
         self._advance(self.sessions.all(), now)
         self.link = Link.MISSING
 
+    def unreachable(self, now: float) -> None:
+        """The server does not answer, so that a room was missing before means nothing now."""
+        self._advance(self.sessions.all(), now)
+        if self.link is Link.MISSING:
+            self.link = Link.SUSPENDED
+
     # --- participants
 
     def participant_joined(self, info: ParticipantInfo, now: float) -> None:
