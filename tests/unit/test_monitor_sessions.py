@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from room_driver import Meeting, camera, microphone, person, seconds
 
 from pmon.monitor import events as ev
+from pmon.monitor.inputs import VideoReading
 from pmon.monitor.wants import LINK, Want, wanted
 
 
@@ -376,10 +377,10 @@ class AnyMeeting(RuleBasedStateMachine):
         self.jobs += 1
         self.meeting.job(f"AJ_{self.jobs}", who, dispatch, away_timeout_s=away)
 
-    @rule(who=NAMES)
-    def join(self, who: str) -> None:
+    @rule(who=NAMES, encrypted=st.booleans())
+    def join(self, who: str, encrypted: bool) -> None:
         self.tracks += 1
-        track = microphone(f"TR_{self.tracks}")
+        track = microphone(f"TR_{self.tracks}", encrypted=encrypted)
         self.meeting.monitor.participant_joined(
             person(who, track, sid=f"PA_{self.tracks}"), self.meeting.now
         )
@@ -396,6 +397,40 @@ class AnyMeeting(RuleBasedStateMachine):
     @rule(track=st.integers(1, 6), muted=st.booleans())
     def mute(self, track: int, muted: bool) -> None:
         self.meeting.monitor.track_muted(f"TR_{track}", muted, self.meeting.now)
+
+    @rule(who=NAMES)
+    def publish_camera(self, who: str) -> None:
+        self.tracks += 1
+        self.meeting.monitor.track_published(who, camera(f"TR_{self.tracks}"), self.meeting.now)
+
+    @rule(track=st.integers(1, 8))
+    def unpublish(self, track: int) -> None:
+        self.meeting.monitor.track_unpublished(f"TR_{track}", self.meeting.now)
+
+    @rule(track=st.integers(1, 8), frames=st.integers(0, 500))
+    def look(self, track: int, frames: int) -> None:
+        reading = VideoReading(frames=frames, freezes=0)
+        self.meeting.monitor.video(f"TR_{track}", reading, self.meeting.now)
+
+    @rule(who=st.sets(NAMES))
+    def speakers(self, who: set[str]) -> None:
+        self.meeting.monitor.speakers(who, self.meeting.now)
+
+    @rule(who=NAMES, level=st.sampled_from(["excellent", "poor", "lost", "unknown"]))
+    def quality(self, who: str, level: ev.QualityLevel) -> None:
+        self.meeting.monitor.quality(who, level, self.meeting.now)
+
+    @rule(who=NAMES, wish=st.sampled_from(["on", "off"]))
+    def opt(self, who: str, wish: str) -> None:
+        self.meeting.monitor.attributes_changed(who, {"pmon.monitor": wish}, self.meeting.now)
+
+    @rule()
+    def missing(self) -> None:
+        self.meeting.monitor.missing(self.meeting.now)
+
+    @rule()
+    def unreachable(self) -> None:
+        self.meeting.monitor.unreachable(self.meeting.now)
 
     @rule()
     def suspend(self) -> None:
@@ -430,6 +465,7 @@ class AnyMeeting(RuleBasedStateMachine):
         self.meeting.monitor.end_all("shutdown", self.meeting.now)
         self.jobs_end_once()
         open_turns: dict[str, int] = {}
+        open_issues: set[tuple[str, str, str | None]] = set()
         for event in self.meeting.events:
             if isinstance(event, ev.SpeakingStarted):
                 open_turns[event.session] = open_turns.get(event.session, 0) + 1
@@ -437,8 +473,18 @@ class AnyMeeting(RuleBasedStateMachine):
             elif isinstance(event, ev.SpeakingStopped):
                 open_turns[event.session] -= 1
                 assert event.turn_s >= 0
+            elif isinstance(event, ev.IssueRaised):
+                key = event.session, event.issue, event.track_sid
+                assert key not in open_issues
+                open_issues.add(key)
+            elif isinstance(event, ev.IssueResolved):
+                open_issues.remove((event.session, event.issue, event.track_sid))
+                assert event.duration_s >= 0
+            elif isinstance(event, ev.ConnectionQuality | ev.VideoState):
+                assert event.from_ != event.to
             elif isinstance(event, ev.SessionEnded):
                 assert not open_turns.get(event.session)
+                assert event.session not in {session for session, _, _ in open_issues}
                 summary, coverage = event.summary, event.summary.coverage
                 assert summary.talk_time_s <= summary.duration_s + 0.01
                 assert coverage.observed_s + coverage.unobserved_s == pytest.approx(
@@ -450,4 +496,4 @@ class AnyMeeting(RuleBasedStateMachine):
 
 
 TestAnyMeeting = AnyMeeting.TestCase
-TestAnyMeeting.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyMeeting.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
