@@ -52,9 +52,11 @@ class PortableTap:
         except Exception:
             log.exception("audio stream failed")
 
-    async def aclose(self) -> None:
-        # Closed at once for the meters, although the stream still takes a moment.
+    def close(self) -> None:
         self._closed = True
+
+    async def aclose(self) -> None:
+        self.close()
         await self._stream.aclose()
         await self._task
 

@@ -20,6 +20,7 @@ from pmon.monitor.wants import LINK, Want, wanted
 BATCH = 20
 """Subscriptions changed in one go: each costs a renegotiation and, for video, a key frame."""
 PACE_S = 0.1
+CLOSE_S = 5.0
 RETRY_S = 5.0
 """A subscription that was refused, or of which nothing came, is asked for again after so long."""
 
@@ -40,8 +41,8 @@ class _Subscription:
 class Subscriptions:
     """The subscriptions of one room connection.
 
-    ``apply`` may be called as often as anything changes: it does what is left to do and comes
-    back by itself for the rest.
+    ``apply`` may be called as often as anything changes, and should be once a second: it does
+    what is left to do, and comes back by itself for what it leaves to pace itself.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Subscriptions:
         if self._room is None or self._paused or self._timer is not None:
             return
         wants = wanted(self._monitor)
+        self._refused = {sid: until for sid, until in self._refused.items() if sid in wants}
         changed = 0
         for sid in [sid for sid in self._subscriptions if sid not in wants]:
             self._unsubscribe(sid)
@@ -102,7 +104,7 @@ class Subscriptions:
             elif changed < BATCH:
                 changed += self._subscribe(sid, want)
         if changed == BATCH:
-            self._again_in(PACE_S)
+            self._timer = asyncio.get_running_loop().call_later(PACE_S, self._on_timer)
 
     def reset(self) -> None:
         """Forget everything: the connection is gone, and its subscriptions with it."""
@@ -116,10 +118,10 @@ class Subscriptions:
             self._drop(sid)
 
     async def aclose(self) -> None:
-        """Close every tap and wait until that is done."""
+        """Close every tap, and wait until that is done unless the SDK never ends a stream."""
         self.reset()
         if self._closing:
-            await asyncio.wait(self._closing)
+            await asyncio.wait(self._closing, timeout=CLOSE_S)
 
     # --- from the server
 
@@ -143,9 +145,10 @@ class Subscriptions:
         self._drop(track_sid)
 
     def subscription_failed(self, track_sid: str) -> None:
-        if self._subscriptions.pop(track_sid, None) is not None:
+        """The server refused; an ``apply`` after a while asks again."""
+        if track_sid in self._subscriptions:
+            self._drop(track_sid)
             self._refused[track_sid] = time.monotonic() + RETRY_S
-            self._again_in(RETRY_S)
 
     # --- the meters
 
@@ -233,6 +236,8 @@ class Subscriptions:
         tap, subscription.tap = subscription.tap, None
         if tap is None:
             return
+        # Before the meters stop: a backlog that is fed to them later would begin another run.
+        tap.close()
         self._speech(sid, tap.meters.stop())
         for reading in tap.meters.readings():
             self._monitor.audio(sid, reading)
@@ -245,10 +250,6 @@ class Subscriptions:
     def _speech(self, sid: str, transitions: list[Transition]) -> None:
         for transition in transitions:
             self._monitor.speech(sid, transition.threshold, transition.speaking, transition.at)
-
-    def _again_in(self, delay_s: float) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

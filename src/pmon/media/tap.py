@@ -19,8 +19,11 @@ class AudioTap(Protocol):
 
     meters: TrackMeters
 
+    def close(self) -> None:
+        """Feed the meters no more, from this moment on, whatever audio still waits."""
+
     async def aclose(self) -> None:
-        """Stop feeding the meters and let go of the stream."""
+        """Let go of the stream, which may take a moment."""
 
 
 class AudioTier(Protocol):

@@ -1,0 +1,154 @@
+"""Subscriptions and taps: what goes wrong between the SDK's callbacks, frame by frame.
+
+The SDK's stream and publication are stand-ins here, since no server can be made to stall a loop
+for half a second at the moment of a mute; the meters, the monitor and the portable tap are real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from livekit import rtc
+from room_driver import Meeting, microphone, person
+from scipy import signal
+
+from pmon.media.meters import TrackMeters
+from pmon.media.phrases import phrases
+from pmon.media.portable import PortableTier
+from pmon.media.subscriptions import BATCH, Subscriptions
+from pmon.monitor import events as ev
+
+FRAME = 4800
+
+
+class Publication:
+    kind = rtc.TrackKind.KIND_AUDIO
+    simulcasted = False
+
+    def __init__(self, sid: str) -> None:
+        self.sid = sid
+        self.asked: list[bool] = []
+
+    def set_subscribed(self, subscribed: bool) -> None:
+        self.asked.append(subscribed)
+
+
+class Stream:
+    """An AudioStream whose frames all wait already, as after a stall of the loop."""
+
+    def __init__(self, track: Any, **_: Any) -> None:
+        said = phrases()["results"].samples.astype(float)
+        samples = np.round(signal.resample_poly(said, 3, 1)).astype(np.int16)
+        self.frames = [samples[at : at + FRAME] for at in range(0, len(samples) - FRAME, FRAME)]
+        self.go = asyncio.Event()
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> SimpleNamespace:
+        await self.go.wait()
+        if not self.frames:
+            raise StopAsyncIteration
+        return SimpleNamespace(frame=SimpleNamespace(data=self.frames.pop(0)))
+
+    async def aclose(self) -> None:
+        self.go.set()
+
+
+class Tap:
+    def __init__(self, meters: TrackMeters) -> None:
+        self.meters = meters
+
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Tier:
+    name = "test"
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    def open(self, track: Any, meters: TrackMeters, on_transitions: object) -> Tap:
+        self.opened.append(track.sid)
+        return Tap(meters)
+
+
+def room_of(**publications: Publication) -> Any:
+    return SimpleNamespace(
+        remote_participants={
+            name: SimpleNamespace(track_publications={publication.sid: publication})
+            for name, publication in publications.items()
+        }
+    )
+
+
+async def test_audio_that_waits_at_a_mute_is_not_heard_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fed to meters that had just stopped, it began a run that nobody ended before unmute."""
+    streams: list[Stream] = []
+
+    def make(*args: Any, **options: Any) -> Stream:
+        streams.append(Stream(*args, **options))
+        return streams[-1]
+
+    monkeypatch.setattr("pmon.media.portable.rtc.AudioStream", make)
+    meeting = Meeting()
+    meeting.job("AJ_1", "ann")
+    meeting.connected(person("ann", microphone()))
+    publication = Publication("TR_mic")
+    subscriptions = Subscriptions(meeting.monitor, PortableTier(), lambda: None)
+    subscriptions.attach(room_of(ann=publication))
+    subscriptions.track_subscribed(SimpleNamespace(sid="TR_mic"), publication)  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    streams[0].go.set()  # the pump is woken and has not run yet when the mute comes
+    subscriptions.hang_up("TR_mic")
+    meeting.monitor.track_muted("TR_mic", True, time.monotonic())
+    await subscriptions.aclose()
+    assert len(streams[0].frames) >= 30 - 1, "one frame at most was taken, and not fed"
+    assert not meeting.of(ev.SpeakingStarted)
+
+
+async def test_a_refused_track_holds_nobody_else_up() -> None:
+    meeting = Meeting()
+    for name in ("ann", "bob"):
+        meeting.job(f"AJ_{name}", name)
+    meeting.connected(
+        person("ann", microphone("TR_ann")), person("bob", microphone("TR_bob", muted=True))
+    )
+    ann, bob = Publication("TR_ann"), Publication("TR_bob")
+    tier = Tier()
+    subscriptions = Subscriptions(meeting.monitor, tier, lambda: None)
+    subscriptions.attach(room_of(ann=ann, bob=bob))
+    subscriptions.track_subscribed(SimpleNamespace(sid="TR_bob"), bob)  # type: ignore[arg-type]
+    subscriptions.subscription_failed("TR_ann")
+    meeting.monitor.track_muted("TR_bob", False, 1.0)
+    subscriptions.apply()
+    assert tier.opened == ["TR_bob"]
+    assert ann.asked == [True], "what was refused is not asked for again at once"
+    await subscriptions.aclose()
+
+
+async def test_subscriptions_are_paced() -> None:
+    meeting = Meeting()
+    names = [f"p{number}" for number in range(2 * BATCH + 1)]
+    for name in names:
+        meeting.job(f"AJ_{name}", name)
+    meeting.connected(*(person(name, microphone(f"TR_{name}")) for name in names))
+    publications = {name: Publication(f"TR_{name}") for name in names}
+    subscriptions = Subscriptions(meeting.monitor, Tier(), lambda: None)
+    subscriptions.attach(room_of(**publications))
+    subscriptions.apply()
+    asked = [p.asked for p in publications.values() if p.asked]
+    assert len(asked) == BATCH
+    async with asyncio.timeout(5):
+        while sum(bool(p.asked) for p in publications.values()) < len(names):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await subscriptions.aclose()
