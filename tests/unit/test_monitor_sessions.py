@@ -207,7 +207,7 @@ class TestReconnect:
         meeting.monitor.suspend(0.0)
         meeting.monitor.missing(0.0)
         meeting.to(20)
-        meeting.monitor.unreachable(20.0)
+        meeting.monitor.not_missing(20.0)
         meeting.to(500)
         assert not meeting.ended
         meeting.monitor.missing(500.0)
@@ -215,6 +215,27 @@ class TestReconnect:
         assert not meeting.ended
         meeting.to(511)
         assert len(meeting.ended) == 1
+
+    @pytest.mark.parametrize("by", ["the SDK", "joining again"])
+    def test_an_outage_is_no_waiting(self, meeting: Meeting, by: str) -> None:
+        """Who is not back a minute after ten minutes of outage has been away for that minute."""
+        meeting.monitor.participant_joined(person("ann"), 0.0)
+        meeting.job("AJ_1", "ann", away_timeout_s=300.0)
+        meeting.to(10)
+        meeting.monitor.suspend(10.0)
+        meeting.monitor.participant_left("ann", "unknown", 10.1)
+        meeting.to(610)
+        if by == "the SDK":
+            meeting.monitor.resumed(610.0)
+        else:
+            meeting.connected()
+        meeting.to(909)
+        assert [seconds(e) for e in meeting.of(ev.ParticipantDisconnected)] == [
+            pytest.approx(10.0, abs=0.2)
+        ]
+        assert not meeting.ended
+        meeting.to(911)
+        assert [e.reason for e in meeting.of(ev.SessionEnded)] == ["away_timeout"]
 
     def test_quality_is_unknown_meanwhile(self, meeting: Meeting) -> None:
         meeting.monitor.participant_joined(person("ann"), 0.0)
@@ -300,6 +321,60 @@ def test_opting_out_stops_at_once_and_only_that(meeting: Meeting) -> None:
     assert set(wanted(meeting.monitor)) == {"TR_mic", "TR_cam"}
     meeting.to(60)
     assert meeting.summary().coverage.observed_s == 20.0
+
+
+def test_mutes_while_opted_out_are_known_afterwards(meeting: Meeting) -> None:
+    """A camera that was muted meanwhile is muted, not dry; one that was unmuted is live."""
+    tracks = (camera("TR_on"), camera("TR_off", muted=True))
+    meeting.monitor.participant_joined(person("ann", *tracks), 0.0)
+    meeting.job("AJ_1", "ann")
+    meeting.to(2)
+    meeting.monitor.attributes_changed("ann", {"pmon.monitor": "off"}, 2.0)
+    meeting.to(4)
+    meeting.monitor.track_muted("TR_on", True, 4.0)
+    meeting.monitor.track_muted("TR_off", False, 4.0)
+    meeting.to(6)
+    meeting.monitor.attributes_changed("ann", {}, 6.0)
+    for second in range(20):
+        meeting.to(6.0 + second)
+        meeting.monitor.video("TR_off", VideoReading(frames=30 * second, freezes=0), meeting.now)
+    states = {e.track_sid: e.to for e in meeting.of(ev.VideoState)}
+    assert states == {"TR_on": "muted", "TR_off": "live"}
+    tracks_ended = {track.track_sid: track for track in meeting.summary().tracks}
+    assert tracks_ended["TR_on"].muted_s == 19.0
+    assert tracks_ended["TR_off"].muted_s == 2.0
+
+
+class TestLateSession:
+    """Another dispatch comes while everything is under way."""
+
+    def test_frames_of_before_are_not_its_own(self, meeting: Meeting) -> None:
+        meeting.monitor.participant_joined(person("ann", camera()), 0.0)
+        meeting.job("AJ_1", "ann")
+        meeting.to(3600)
+        meeting.monitor.video("TR_cam", VideoReading(frames=108_000, freezes=7), 3600.0)
+        meeting.job("AJ_2", "ann", "AD_2")
+        for second in (2, 4):
+            meeting.to(3600.0 + second)
+            reading = VideoReading(frames=108_000 + 30 * second, freezes=8)
+            meeting.monitor.video("TR_cam", reading, meeting.now)
+        (track,) = meeting.summary("AJ_2").tracks
+        assert (track.frames, track.freezes, track.fps) == (120, 1, 30.0)
+
+    def test_it_takes_the_servers_word_from_where_it_begins(self, meeting: Meeting) -> None:
+        meeting.monitor.participant_joined(person("ann", microphone(encrypted=True)), 0.0)
+        meeting.job("AJ_1", "ann")
+        meeting.to(5)
+        meeting.monitor.speakers(["ann"], 5.0)
+        meeting.to(6)
+        meeting.job("AJ_2", "ann", "AD_2")
+        for second in range(7, 36):
+            meeting.to(float(second))
+            meeting.monitor.speakers(["ann"], meeting.now)
+        meeting.monitor.speakers([], 36.0)
+        meeting.to(40)
+        assert meeting.summary("AJ_1").talk_time_s == pytest.approx(30.7)
+        assert meeting.summary("AJ_2").talk_time_s == pytest.approx(29.4)
 
 
 class TestWants:
@@ -429,8 +504,8 @@ class AnyMeeting(RuleBasedStateMachine):
         self.meeting.monitor.missing(self.meeting.now)
 
     @rule()
-    def unreachable(self) -> None:
-        self.meeting.monitor.unreachable(self.meeting.now)
+    def not_missing(self) -> None:
+        self.meeting.monitor.not_missing(self.meeting.now)
 
     @rule()
     def suspend(self) -> None:

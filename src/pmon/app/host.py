@@ -219,9 +219,9 @@ class Host:
             for room in list(self._rooms.values()):
                 try:
                     room.tick(now)
+                    self._close_empty(room)
                 except Exception:
                     log.exception("room failed", room=room.monitor.room)
-                self._close_empty(room)
             if now - self._status_at >= STATUS_S:
                 self._status_at = now
                 self._emit(self.status(now))

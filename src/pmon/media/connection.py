@@ -69,6 +69,7 @@ class RoomConnection:
     ) -> None:
         self.identity = f"pmon-{secrets.token_hex(8)}"
         self.connected = False
+        self._gone = False
         self._monitor = monitor
         self._credentials = credentials
         self._server = server
@@ -93,8 +94,8 @@ class RoomConnection:
 
     @property
     def over(self) -> bool:
-        """Whether the connection has ended for good."""
-        return self._task is not None and self._task.done()
+        """Whether the room is gone for good, though leaving it may take a moment."""
+        return self._gone
 
     def jobs_changed(self) -> None:
         """The monitor has other sessions now, and may want other tracks."""
@@ -146,7 +147,9 @@ class RoomConnection:
                 attempt = 0
                 reason = await lost
             except (rtc.ConnectError, TimeoutError) as error:
-                log.warning("could not join the room", room=self._monitor.room, error=str(error))
+                # The SDK's message can hold the whole body of an HTTP answer.
+                problem = str(error)[:200] or type(error).__name__
+                log.warning("could not join the room", room=self._monitor.room, problem=problem)
                 continue
             except Exception:
                 log.exception("room connection failed", room=self._monitor.room)
@@ -155,9 +158,7 @@ class RoomConnection:
                 await self._leave()
             name = rtc.DisconnectReason.Name(reason).lower()
             log.info("room connection ended", room=self._monitor.room, reason=name)
-            if reason in GONE:
-                self._monitor.end_all(GONE[reason], time.monotonic())
-                self._changed()
+            if self._gone:
                 return
 
     async def _is_listed(self) -> bool:
@@ -170,12 +171,14 @@ class RoomConnection:
                 room=self._monitor.room,
                 error=type(error).__name__,
             )
-            self._monitor.unreachable(time.monotonic())
+            self._monitor.not_missing(time.monotonic())
             return False
         if sid is None:
             self._monitor.missing(time.monotonic())
             self._changed()
-        return sid is not None
+            return False
+        self._monitor.not_missing(time.monotonic())
+        return True
 
     async def _listed_sid(self) -> str | None:
         listed = await self._server.room.list_rooms(
@@ -235,6 +238,8 @@ class RoomConnection:
         )
 
     async def _leave(self) -> None:
+        if self.connected:  # joining went wrong half-way
+            self._monitor.suspend(time.monotonic())
         self.connected = False
         joining, self._joining = self._joining, None
         if joining is not None:
@@ -244,8 +249,9 @@ class RoomConnection:
         if room is not None:
             try:
                 await asyncio.wait_for(room.disconnect(), SDK_TIMEOUT_S)
-            except TimeoutError:
-                log.warning("the SDK does not leave the room", room=self._monitor.room)
+            except Exception as error:
+                problem = type(error).__name__
+                log.warning("could not leave the room", room=self._monitor.room, problem=problem)
 
     # --- how the connection stands
 
@@ -271,7 +277,11 @@ class RoomConnection:
 
     def _on_disconnected(self, reason: Any) -> None:
         self._subscriptions.hang_up_all()
-        if self.connected and reason not in GONE:
+        if reason in GONE:
+            # At once: a job that comes while we leave is for a room that was made anew.
+            self._gone = True
+            self._monitor.end_all(GONE[reason], time.monotonic())
+        elif self.connected:
             self._monitor.suspend(time.monotonic())
         self.connected = False
         if self._lost is not None and not self._lost.done():

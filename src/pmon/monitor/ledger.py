@@ -31,13 +31,22 @@ class TrackLedger:
         self.speech_s = 0.0
         self.speech_energy = 0.0
         self.video = (
-            Video(track.source, encrypted=track.encrypted, muted=track.muted)
+            Video(track.source, encrypted=track.encrypted, muted=track.muted, counters=track.video)
             if track.is_video
             else None
         )
         # The meter belongs to the track, which may be older than the session: what it had
         # counted by then is not the session's.
         self._meter = track.readings.get(threshold, NOTHING)
+
+    def mute(self, muted: bool) -> bool:
+        """Whether that is new."""
+        if muted == self.muted:
+            return False
+        self.muted = muted
+        if self.video is not None:
+            self.video.muted(muted)
+        return True
 
     def read(self, reading: AudioReading) -> None:
         """Add what the meter has counted since the reading before."""

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from pmon.monitor.events import ParticipantKind, QualityLevel
-from pmon.monitor.inputs import OPT_OUT_ATTRIBUTE, AudioReading, ParticipantInfo, TrackInfo
+from pmon.monitor.inputs import (
+    OPT_OUT_ATTRIBUTE,
+    AudioReading,
+    ParticipantInfo,
+    TrackInfo,
+    VideoReading,
+)
 
 LEAVE_GRACE_S = 1.0
 """A leave is believed after so long: a reconnect of our own first shows up as everyone leaving."""
@@ -22,6 +28,8 @@ class Track:
         """The latest per speaking threshold."""
         self.runs: dict[float, float] = {}
         """Open runs of speech: threshold to onset."""
+        self.video: VideoReading | None = None
+        """The latest of its receiver, while there is one."""
 
     @property
     def is_microphone(self) -> bool:

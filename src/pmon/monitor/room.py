@@ -45,6 +45,7 @@ class RoomMonitor:
         self._speech = Speech(self.sessions)
         self._owners: dict[str, Participant] = {}
         self._suspended_at = 0.0
+        self._connected_at = 0.0
 
     # --- what comes out
 
@@ -99,6 +100,7 @@ class RoomMonitor:
         self._advance(self.sessions.all(), now)
         self.sessions.rename(room_sid)
         self.link = Link.CONNECTED
+        self._connected_at = now
         infos = {info.identity: info for info in present}
         for participant in self.participants.values():
             if participant.present and participant.identity not in infos:
@@ -130,6 +132,7 @@ class RoomMonitor:
         """The SDK made the connection again by itself; who is there is told bit by bit."""
         self._advance(self.sessions.all(), now)
         self.link = Link.CONNECTED
+        self._connected_at = now
         for participant in self.participants.values():
             if participant.left_at is not None:
                 participant.believe_leave_at = self._settled_at(now)
@@ -144,8 +147,8 @@ class RoomMonitor:
         self._advance(self.sessions.all(), now)
         self.link = Link.MISSING
 
-    def unreachable(self, now: float) -> None:
-        """The server does not answer, so that a room was missing before means nothing now."""
+    def not_missing(self, now: float) -> None:
+        """The room is there after all, or the server does not answer and nobody knows."""
         self._advance(self.sessions.all(), now)
         if self.link is Link.MISSING:
             self.link = Link.SUSPENDED
@@ -251,8 +254,11 @@ class RoomMonitor:
 
     def video(self, track_sid: str, reading: VideoReading | None, now: float) -> None:
         """The totals of a video receiver; None when it is gone for a reason of our own."""
-        participant, _ = self._track(track_sid)
-        if participant is not None and (reading is None or self.link is Link.CONNECTED):
+        participant, track = self._track(track_sid)
+        if participant is None or track is None:
+            return
+        track.video = reading
+        if reading is None or self.link is Link.CONNECTED:
             for session in self._watching(participant):
                 session.video(track_sid, reading, now)
 
@@ -271,7 +277,8 @@ class RoomMonitor:
                 self._leave(participant, participant.left_at, now)
         for session in self.sessions.all():
             self._tick_timeouts(session, now)
-            if session.present and self.link is Link.CONNECTED:
+            watched = session.present and not session.participant.opted_out
+            if watched and self.link is Link.CONNECTED:
                 session.judge(now)
 
     # --- inside
@@ -345,7 +352,9 @@ class RoomMonitor:
         participant.quality = "unknown"
         for session in self.sessions.of(participant):
             if session.present:
-                session.disconnected(left_at, participant.leave_reason, now)
+                # An outage of our own is no waiting: nobody could be seen to come.
+                waited_s = now - max(left_at, self._connected_at)
+                session.disconnected(left_at, participant.leave_reason, waited_s)
             if session.watch.end_on_disconnect:
                 self._end(session, "participant_left", now)
         self._forget(participant)

@@ -13,7 +13,7 @@ from pmon.monitor.ledger import Ledger, TrackLedger
 from pmon.monitor.participant import Participant, Track
 from pmon.monitor.quality import SCORES
 from pmon.monitor.talk import Talk
-from pmon.monitor.teller import Teller
+from pmon.monitor.teller import SERVER, Teller
 from pmon.monitor.watch import Watch
 
 
@@ -88,10 +88,10 @@ class Session:
         self.waited_s = 0.0
         self._tell.say(ev.ParticipantConnected, at)
 
-    def disconnected(self, at: float, reason: str, now: float) -> None:
-        """The participant left at ``at``, which is believed now."""
+    def disconnected(self, at: float, reason: str, waited_s: float) -> None:
+        """The participant left at ``at``; for so long they could be seen to be missing."""
         self.present = False
-        self.waited_s = max(0.0, now - at)
+        self.waited_s = waited_s
         self.quality("unknown", at, "participant_left")
         self._tell.say_issues(self.issues.end(at), "participant_left")
         self._tell.say(ev.ParticipantDisconnected, at, reason=reason)
@@ -111,13 +111,19 @@ class Session:
             self.video(track_sid, None, at)
 
     def watch_tracks(self, at: float) -> None:
-        """Take what the participant has published by now, and the quality if it is known."""
+        """Take what the participant publishes, says and has for a quality from here on."""
         for sid, record in self.ledger.tracks.items():
-            record.gone = sid not in self.participant.tracks
+            known = self.participant.tracks.get(sid)
+            record.gone = known is None
+            if known is not None and record.mute(known.muted):
+                self.judge_video(sid, at)
         for track in self.participant.tracks.values():
             if track.sid not in self.ledger.tracks:
                 self.track_published(track, at)
         self.quality(self.participant.quality, at, "server")
+        word = self.participant.word
+        if self.watch.audio and self.participant.on_server_word and word.since is not None:
+            self.speech_started(SERVER, max(word.since, at))
 
     def track_published(self, track: Track, at: float) -> None:
         self.ledger.tracks[track.sid] = TrackLedger(track, self.watch.speaking_threshold)
@@ -152,9 +158,7 @@ class Session:
             self.speech_stopped(track.sid, at)
         record = self.ledger.tracks.get(track.sid)
         if record is not None:
-            record.muted = track.muted
-            if record.video is not None:
-                record.video.muted(track.muted)
+            record.mute(track.muted)
         event = ev.TrackMuted if track.muted else ev.TrackUnmuted
         self._tell.say(event, at, track_sid=track.sid, kind=track.kind, source=track.source)
         self.judge_video(track.sid, at)

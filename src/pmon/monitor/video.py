@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pmon.monitor.events import TrackSource, VideoStateName
+from pmon.monitor.inputs import VideoReading
 
 FROZEN_AFTER_S = 3.0
 """Without a frame for so long a picture is called frozen; the issue comes later (RULES)."""
@@ -22,7 +23,14 @@ class Video:
     subscribed, connection down) the state says so or is unknown, and never frozen.
     """
 
-    def __init__(self, source: TrackSource, *, encrypted: bool, muted: bool) -> None:
+    def __init__(
+        self,
+        source: TrackSource,
+        *,
+        encrypted: bool,
+        muted: bool,
+        counters: VideoReading | None = None,
+    ) -> None:
         self.source = source
         self.state: VideoStateName = "unknown"
         self.fps: float | None = None
@@ -36,7 +44,8 @@ class Video:
         self._encrypted = encrypted
         self._muted = muted
         self._looking_since: float | None = None
-        self._counters: tuple[int, int] = (0, 0)
+        # The receiver may be older than the session: what it had counted is not the session's.
+        self._counters = (0, 0) if counters is None else (counters.frames, counters.freezes)
         self._read_at: float | None = None
         self._low_readings = 0
 
