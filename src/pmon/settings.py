@@ -114,7 +114,17 @@ def _url(text: str) -> str:
         raise ValueError(message)
     if "@" in url.netloc or url.query or url.fragment:
         raise ValueError("should have no user, password, query or fragment")
+    if not _is_host(url.hostname):
+        raise ValueError("should have a valid host name or address")
     return text
+
+
+def _is_host(text: str) -> bool:
+    """An IPv6 address, or a name or IPv4 address whose labels the resolver can take."""
+    if ":" in text:
+        return re.fullmatch(r"[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?", text) is not None
+    label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+    return len(text) <= 253 and re.fullmatch(rf"{label}(\.{label})*\.?", text) is not None
 
 
 def _credential(text: str) -> str:
@@ -136,7 +146,7 @@ def _folder(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", text):
+    if not _is_host(text):
         raise ValueError("should be an address or a host name such as 127.0.0.1")
     return text
 

@@ -43,6 +43,27 @@ def test_it_listens_on_loopback_alone(livekit_server: LocalServer) -> None:
     assert open_addresses(livekit_server.pid) == {"0100007F"}
 
 
+def test_what_stands_in_the_environment_does_not_open_it_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """livekit-server takes its own variables over its configuration."""
+    monkeypatch.setenv("LIVEKIT_RTC_TCP_PORT", "17998")
+    monkeypatch.setenv("LIVEKIT_REDIS_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("LIVEKIT_PORT", "1")
+    monkeypatch.setenv("LIVEKIT_LOG_LEVEL", "error")
+    with LocalServer(find_or_build()) as server:
+        assert open_addresses(server.pid) == {"0100007F"}
+        assert "starting LiveKit server" in server.log_tail(1000)
+
+
+def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
+    binary = tmp_path / "livekit-server"
+    binary.write_bytes(b"\x00\x01")
+    binary.chmod(0o755)
+    with pytest.raises(ServerUnavailableError, match="cannot be run"), LocalServer(binary):
+        pass
+
+
 def test_its_secret_is_in_neither_the_process_list_nor_its_log(own_server: LocalServer) -> None:
     assert len(own_server.api_secret) >= 32
     arguments = Path(f"/proc/{own_server.pid}/cmdline").read_text()

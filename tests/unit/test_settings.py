@@ -25,7 +25,7 @@ BAD = {
     "PMON_OPT_OUT": ["None"],
     "PMON_MAX_JOBS": ["-1", "1.5", "many", "\u0663", "9999999"],
     "PMON_LOAD_THRESHOLD": ["0", "1.1", "nan"],
-    "PMON_HTTP_HOST": ["http://host", "a b", "host/path"],
+    "PMON_HTTP_HOST": ["http://host", "a b", "host/path", "a..b", ".", "a" * 64, "-x"],
     "PMON_HTTP_PORT": ["65536", "-1", "http", "8_0"],
     "PMON_RECORD": ["a\x00b"],
     "PMON_LOG_FORMAT": ["xml", "colored"],

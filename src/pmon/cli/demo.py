@@ -40,7 +40,9 @@ REFRESH_S = 0.25
 @click.option(
     "--server",
     "binary",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(
+        exists=True, dir_okay=False, executable=True, resolve_path=True, path_type=Path
+    ),
     help="A livekit-server binary. Without it: from PATH, from the cache, or built.",
 )
 def demo(binary: Path | None) -> None:

@@ -116,25 +116,35 @@ class LocalServer:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
     def _start_once(self) -> None:
-        # The configuration goes by environment: secrets in arguments show in the process list.
-        env = {**os.environ, "LIVEKIT_CONFIG": self._config()}
-        for other in ("LIVEKIT_KEYS", "LIVEKIT_REGION", "NODE_IP", "UDP_PORT", "REDIS_HOST"):
-            env.pop(other, None)
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [str(self._binary)],
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            try:
+                self.process = subprocess.Popen(
+                    [str(self._binary)],
+                    env=self._environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ServerUnavailableError(
+                    f"{self._binary} cannot be run: {error.strerror}"
+                ) from None
         self._guard = Guard(self.process.pid)
         try:
             self._wait_until_it_answers(self.process)
         except BaseException:
             self.kill()
             raise
+
+    def _environment(self) -> dict[str, str]:
+        """Ours without what would change the server: its variables win over its configuration,
+        and one of them can make it listen everywhere or talk to a Redis.
+        """
+        own = ("LIVEKIT_", "REDIS_", "NODE_IP", "UDP_PORT")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        # The configuration goes this way because secrets in arguments show in the process list.
+        return env | {"LIVEKIT_CONFIG": self._config()}
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

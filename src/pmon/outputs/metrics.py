@@ -43,7 +43,7 @@ class Metrics:
             self._participants.labels(kind).set(count)
 
     def set_load(self, process: str, load: float) -> None:
-        """The load of one process, named by its role ("supervisor", "media-0")."""
+        """The load of one process, named by its role ("main")."""
         self._load.labels(process).set(load)
 
     def job(self, result: str) -> None:

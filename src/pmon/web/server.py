@@ -101,7 +101,7 @@ class WebServer:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what cannot be looked up
             await self._runner.cleanup()
             raise WebError(self._problem(error)) from None
 
@@ -109,8 +109,11 @@ class WebServer:
         """Stop listening and close all connections."""
         await self._runner.cleanup()
 
-    def _problem(self, error: OSError) -> str:
-        address = f"{self._host}:{self._port}"
+    def _problem(self, error: OSError | UnicodeError) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        address = f"{host}:{self._port}"
+        if isinstance(error, UnicodeError):
+            return f"PMON_HTTP_HOST (--http-host): {self._host!r} is no host name or address"
         if error.errno == errno.EADDRINUSE:
             return f"PMON_HTTP_PORT (--http-port): {address} is in use; 0 takes any free port"
         if error.errno == errno.EACCES:
