@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
@@ -144,20 +143,6 @@ async def test_a_worker_may_start_before_its_server(
     await asyncio.to_thread(own_server.start)
     worker = await starting
     assert await worker.stop() == 0
-
-
-async def test_a_second_signal_leaves_at_once(
-    start_worker: StartWorker, dispatch: Dispatch, join: Join, own_server: LocalServer
-) -> None:
-    """A server that does not answer makes the drain slow; nobody must wait for it twice."""
-    worker = await start_worker(server=own_server, PMON_DRAIN_TIMEOUT="60s")
-    os.kill(own_server.pid, signal.SIGSTOP)
-    try:
-        worker.process.send_signal(signal.SIGTERM)
-        await worker.wait_for(lambda line: line["message"] == "draining worker")
-        await worker.stop(signal.SIGTERM, within_s=5)
-    finally:
-        os.kill(own_server.pid, signal.SIGCONT)
 
 
 async def test_http(start_worker: StartWorker, dispatch: Dispatch, join: Join) -> None:

@@ -21,7 +21,7 @@ import structlog
 from livekit import api
 
 from pmon.agent import actions as act
-from pmon.agent.dispatches import DispatchWatch, Ending
+from pmon.agent.dispatches import DispatchWatch, Ending, ending_of
 from pmon.agent.protocol import WorkerProtocol
 from pmon.agent.websocket import AgentConnection, Unauthorized
 from pmon.app import messages as msg
@@ -38,6 +38,7 @@ from pmon.web.server import WebServer
 REPORT_S = 30.0
 SWEEP_S = 30.0
 LOAD_S = 0.5
+LAST_LINE_S = 0.5
 PROTOCOL_VERSION = 1
 """Of the agent protocol, as the server's own register message numbers it."""
 
@@ -169,6 +170,7 @@ class Supervisor:
     def _on_signal(self) -> None:
         if self._stopping.is_set():
             log.warning("leaving at once, on a second signal")
+            log_output.drain(LAST_LINE_S)
             os._exit(1)
         self._stopping.set()
 
@@ -226,7 +228,12 @@ class Supervisor:
         )
 
     async def _on_terminated(self, task: act.JobAssigned) -> None:
-        self._end(await self._dispatches.terminated(task))
+        try:
+            ending = await self._dispatches.terminated(task)
+        except Exception:  # the server will not say it again, so that job ends at any rate
+            log.exception("the dispatch could not be looked up", job_id=task.job)
+            ending = ending_of(task, listed=None)
+        self._end(ending)
 
     def _end(self, ending: Ending) -> None:
         if ending.job is None:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 import structlog
 
-from pmon.outputs.log import configure
+from pmon.outputs.log import configure, drain
 from pmon.settings import SETTINGS, Setting, Settings, SettingsError, load_settings
 from pmon.settings import unknown_variables as find_unknown_variables
 
@@ -18,6 +18,8 @@ EXIT_SETTINGS = 2
 EXIT_INTERRUPTED = 130
 EXIT_FAILURE = 70
 """EX_SOFTWARE of sysexits.h."""
+LAST_LINES_S = 2.0
+"""How long the exit waits for somebody to read the log."""
 
 
 def _option(setting: Setting) -> click.Option:
@@ -40,12 +42,16 @@ def _run(**flags: str | None) -> NoReturn:
         settings = load_settings(os.environ, given)
     except SettingsError as error:
         _refuse(error)
-    configure(settings.log_format, settings.log_level)
+    if sys.stdout is None:  # it was closed, and its number may belong to another file by now
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open as long as the process lives
+    configure(settings.log_format, settings.log_level, sys.stdout)
     log = structlog.get_logger("pmon.worker")
     unknown = find_unknown_variables(os.environ)
     if unknown:
         log.warning("unknown variables are ignored", variables=unknown)
-    sys.exit(_work(settings))
+    code = _work(settings)
+    drain(LAST_LINES_S)
+    sys.exit(code)
 
 
 def _work(settings: Settings) -> int:
@@ -55,6 +61,7 @@ def _work(settings: Settings) -> int:
 
         return asyncio.run(supervisor.run(settings))
     except SettingsError as error:
+        drain(LAST_LINES_S)  # what led to it comes before it
         _refuse(error)
     except KeyboardInterrupt:  # before the worker took over the signals
         return EXIT_INTERRUPTED

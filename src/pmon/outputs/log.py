@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -13,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pmon.monitor import events as ev
+from pmon.outputs.log_writer import LineWriter
 
 _events = structlog.get_logger("pmon.events")
 _report = structlog.get_logger("pmon.report")
@@ -21,12 +21,12 @@ _NOISE = frozenset({"v", "id", "time", "room_sid", "participant_sid", "session",
 """Fields of an event that a person at a terminal does not read."""
 
 
-def configure(log_format: str, level: str, stream: TextIO | None = None) -> None:
+def configure(log_format: str, level: str, stream: TextIO) -> logging.Handler:
     """Send structlog's and the standard library's lines through one format to ``stream``.
 
-    ``log_format`` is "json" or "console", ``stream`` standard output unless given.
+    ``log_format`` is "json" or "console". Returns the handler that writes: a ``LineWriter`` where
+    ``stream`` is a real file, which ``drain`` lets finish.
     """
-    stream = sys.stdout if stream is None else stream
     number = logging.getLevelNamesMapping()[level.upper()]
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -47,7 +47,7 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
         )
         stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
         last = [stamp, _for_people, console]
-    handler = logging.StreamHandler(stream)
+    handler = _writer(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=common,
@@ -60,6 +60,24 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(number),
     )
+    return handler
+
+
+def _writer(stream: TextIO) -> logging.Handler:
+    try:
+        return LineWriter(stream.fileno())
+    except OSError:  # io.UnsupportedOperation: a text in memory
+        return logging.StreamHandler(stream)
+
+
+def drain(deadline_s: float) -> None:
+    """Have what was logged written, as far as that is possible within ``deadline_s``.
+
+    It is for the end: lines that come later are not written.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LineWriter):
+            handler.drain(deadline_s)
 
 
 class EventLog:

@@ -1,0 +1,91 @@
+"""The last step of the log: lines to a file descriptor, by a thread of its own.
+
+A log collector that stops reading would otherwise stop the event loop at its next line, with all
+rooms, and a full disk would answer each line with a traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import queue
+import select
+import threading
+
+BACKLOG = 10_000
+"""Lines that wait while nobody reads; about 6 MB."""
+
+_log = logging.getLogger("pmon.log")
+
+
+class LineWriter(logging.handlers.QueueHandler):
+    """Formats a line where it is logged, and writes it to ``fd`` soon after.
+
+    While ``fd`` takes nothing, the newest ``backlog`` lines wait. How many were lost beyond that,
+    or because writing failed, is logged once it works again.
+    """
+
+    def __init__(self, fd: int, backlog: int = BACKLOG) -> None:
+        self._lines: queue.Queue[bytes | None] = queue.Queue(backlog)
+        super().__init__(self._lines)
+        self._fd = fd
+        self._lost = 0
+        self._counting = threading.Lock()
+        # A daemon, and no file object of Python's: a write that hangs must not keep the exit.
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def prepare(self, record: logging.LogRecord) -> bytes:
+        return self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Called with the handler's lock held; ``record`` is what ``prepare`` made of it."""
+        assert isinstance(record, bytes)
+        self._put(record)
+
+    def drain(self, deadline_s: float) -> None:
+        """Write what waits, if that is possible within ``deadline_s``; take no more after it."""
+        self._put(None)
+        self._thread.join(deadline_s)
+
+    def _put(self, line: bytes | None) -> None:
+        while True:
+            try:
+                self._lines.put_nowait(line)
+                return
+            except queue.Full:
+                try:
+                    self._lines.get_nowait()
+                except queue.Empty:
+                    continue
+                self._lose()
+
+    def _lose(self) -> None:
+        with self._counting:
+            self._lost += 1
+
+    def _take_lost(self) -> int:
+        with self._counting:
+            lost, self._lost = self._lost, 0
+        return lost
+
+    # --- the writer's thread
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._write(line)
+            except OSError:
+                self._lose()
+                continue
+            if lost := self._take_lost():
+                _log.warning("log lines were lost", extra={"lost": lost})
+
+    def _write(self, line: bytes) -> None:
+        view = memoryview(line)
+        while view:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except BlockingIOError:  # whoever shares it with us has set it so
+                select.select([], [self._fd], [])

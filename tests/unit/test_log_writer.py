@@ -1,0 +1,123 @@
+"""The log's writer: a log that nobody reads, or that cannot be written, holds up nobody."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from pmon.outputs.log_writer import LineWriter
+
+SMALL = 4096  # bytes; the least that a pipe holds
+
+
+class Pipe:
+    def __init__(self) -> None:
+        self.out_of, self.into = os.pipe()
+        fcntl.fcntl(self.into, fcntl.F_SETPIPE_SZ, SMALL)
+
+    def fill(self) -> None:
+        os.set_blocking(self.into, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(self.into, b"\n")
+        os.set_blocking(self.into, True)
+
+    def read(self, until: bytes, within_s: float = 10) -> list[str]:
+        """The lines up to one that contains ``until``."""
+        said, deadline = b"", time.monotonic() + within_s
+        while until not in said or not said.endswith(b"\n"):
+            assert time.monotonic() < deadline, said
+            said += os.read(self.out_of, 65_536)
+        return said.decode().split()
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    os.close(pipe.out_of)
+    with suppress(OSError):
+        os.close(pipe.into)
+
+
+@pytest.fixture
+def log() -> Iterator[logging.Logger]:
+    """What the writer itself logs goes where its owner's lines go: the parent of both."""
+    logger = logging.getLogger("pmon")
+    yield logger
+    logger.handlers.clear()
+    logger.propagate = True
+
+
+def attach(logger: logging.Logger, fd: int, backlog: int = 100) -> LineWriter:
+    writer = LineWriter(fd, backlog)
+    writer.setFormatter(logging.Formatter("%(message)s:%(lost)s", defaults={"lost": ""}))
+    logger.addHandler(writer)
+    logger.propagate = False
+    return writer
+
+
+def test_lines_come_in_order_and_whole(pipe: Pipe, log: logging.Logger) -> None:
+    attach(log, pipe.into)
+    for n in range(50):
+        log.warning("%d", n)
+    log.warning("last")
+    assert pipe.read(b"last") == [f"{n}:" for n in range(50)] + ["last:"]
+
+
+def test_nobody_waits_for_a_reader_and_the_newest_are_kept(pipe: Pipe, log: logging.Logger) -> None:
+    writer = attach(log, pipe.into, backlog=10)
+    pipe.fill()
+    began = time.monotonic()
+    for n in range(1000):
+        log.warning("%d", n)
+    writer.drain(0.1)
+    assert time.monotonic() - began < 5
+    # One line was being written; the end of the log and the word about losses took two places.
+    lines = pipe.read(b"999")
+    assert lines[-8:] == [f"{n}:" for n in range(992, 1000)]
+    assert len(lines) <= 11
+
+
+def test_what_was_lost_is_told_once_it_works_again(log: logging.Logger) -> None:
+    pipe = Pipe()
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        fd = os.dup(full)
+        writer = attach(log, fd)
+        for n in range(5):
+            log.warning("%d", n)
+        deadline = time.monotonic() + 10
+        while writer._lost < 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.dup2(pipe.into, fd)
+        log.warning("again")
+        assert pipe.read(b"lost:") == ["again:", "log", "lines", "were", "lost:5"]
+        writer.drain(5)
+        os.close(fd)
+    finally:
+        for number in (full, pipe.into, pipe.out_of):
+            os.close(number)
+
+
+def test_a_descriptor_that_does_not_block_loses_nothing(pipe: Pipe, log: logging.Logger) -> None:
+    """It is shared with whoever started us, who may have set it so."""
+    os.set_blocking(pipe.into, False)
+    attach(log, pipe.into, backlog=1000)
+    for n in range(900):
+        log.warning("%d" + "x" * 50, n)
+    log.warning("last")
+    assert len(pipe.read(b"last")) == 901
+
+
+def test_half_a_surrogate_pair_is_no_error(pipe: Pipe, log: logging.Logger) -> None:
+    attach(log, pipe.into)
+    log.warning("\udc80")
+    assert pipe.read(b"\n") == ["\\udc80:"]
