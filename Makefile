@@ -24,7 +24,7 @@ help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 $(INSTALLED): $(SOURCES)
-	@test -n "$(PYTHON)" || { \
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(USABLE)' || { \
 		echo "pmon needs Python 3.11 or newer with venv and C headers; name one with PYTHON=" >&2; \
 		exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

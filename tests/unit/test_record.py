@@ -144,7 +144,7 @@ async def test_the_newest_events_wait_and_the_others_are_counted(
     out.start()
     for n in range(25):
         out.event(numbered(n))
-    assert out.lost == 15
+    await until(lambda: out.lost == 15)
     (tmp_path / NAME).unlink()
     await out.aclose()
     kept = ids(tmp_path / NAME)

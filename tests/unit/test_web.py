@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -92,3 +93,19 @@ async def test_a_port_in_use_is_named_with_its_setting() -> None:
 async def test_an_address_that_is_not_ours_is_named_with_its_setting() -> None:
     with pytest.raises(WebError, match=r"PMON_HTTP_HOST.*192\.0\.2\.1:0"):
         await WebServer(Worker(), Metrics(), "192.0.2.1", 0).start()
+
+
+async def test_what_is_no_http_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A port scanner would otherwise leave a traceback at each try."""
+    server = WebServer(Worker(), Metrics(), "127.0.0.1", 0)
+    await server.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await server.aclose()
+    assert b"400" in answer.splitlines()[0]
+    assert caplog.text == ""

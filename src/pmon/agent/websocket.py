@@ -41,7 +41,8 @@ class Unauthorized(Exception):  # noqa: N818 - HTTP's own name for 401
     def __init__(self) -> None:
         super().__init__(
             "the server refused the credentials (401):"
-            " LIVEKIT_API_KEY and LIVEKIT_API_SECRET must be a pair that LIVEKIT_URL knows"
+            " LIVEKIT_API_KEY and LIVEKIT_API_SECRET must be a pair that LIVEKIT_URL knows,"
+            " and the clocks of both machines must agree"
         )
 
 

@@ -224,7 +224,13 @@ class Host:
                     log.exception("room failed", room=room.monitor.room)
             if now - self._status_at >= STATUS_S:
                 self._status_at = now
-                self._emit(self.status(now))
+                self._tell_status(now)
+
+    def _tell_status(self, now: float) -> None:
+        try:
+            self._emit(self.status(now))
+        except Exception:
+            log.exception("no status this time")
 
     def status(self, now: float) -> HostStatus:
         return HostStatus(rooms=[view(room.monitor, now) for room in self._rooms.values()])

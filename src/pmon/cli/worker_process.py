@@ -21,7 +21,8 @@ REGISTERED = "registered worker"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 25.0  # more than the worker's own drain timeout
 LONGEST_LINE = 1 << 20
-COMMAND = (sys.executable, "-c", "from pmon.cli.worker import main; main(prog_name='pmon-worker')")
+MAIN = "from pmon.cli.worker import main; main(prog_name='pmon-worker')"
+COMMAND = (sys.executable, "-P", "-c", MAIN)  # -P: what lies in the current folder is not ours
 
 
 T = TypeVar("T")

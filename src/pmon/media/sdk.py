@@ -47,13 +47,16 @@ def quiet() -> None:
     It formats every line of libwebrtc, hands it to Python and throws it away there, which costs
     1 ms/s a room and doubles the cost of connecting. Initializing again only swaps that setting.
     """
-    library = _ffi_client.FfiClient.instance._ffi_lib
-    if len(library.livekit_ffi_initialize.argtypes) != 4:
+    try:
+        initialize = _ffi_client.FfiClient.instance._ffi_lib.livekit_ffi_initialize
+        callback = _ffi_client.ffi_event_callback
+        known = len(initialize.argtypes) == 4
+    except (AttributeError, TypeError):  # private names, which another version may lack
+        known = False
+    if not known:
         log.warning("the SDK's log capture stays on: its start-up call has another shape")
         return
-    library.livekit_ffi_initialize(
-        _ffi_client.ffi_event_callback, False, b"python", __version__.encode("ascii")
-    )
+    initialize(callback, False, b"python", __version__.encode("ascii"))
 
 
 def track_info(publication: rtc.RemoteTrackPublication) -> TrackInfo:

@@ -113,22 +113,14 @@ class Notices:
     def due(self, now: float) -> list[Packet]:
         """The packets to send now; they count as sent."""
         packets: list[Packet] = []
-        while self._pending and self._free_at() <= now:
+        while (self._welcomes or self._changes) and self._free_at() <= now:
             packet = self._next_packet()
             if packet is not None:
                 packets.append(packet)
                 self._sent_at.append(now)
         return packets
 
-    def next_due(self, now: float) -> float | None:
-        """When to ask ``due`` again; None while nothing waits."""
-        return max(now, self._free_at()) if self._pending else None
-
     # --- inside
-
-    @property
-    def _pending(self) -> bool:
-        return bool(self._welcomes or self._changes)
 
     def _free_at(self) -> float:
         return self._sent_at[0] + PER_S if len(self._sent_at) == SENDS else float("-inf")

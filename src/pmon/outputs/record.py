@@ -88,12 +88,8 @@ class Record:
             if self._closing:
                 self._lost += 1
                 return
-            if len(self._waiting) + len(self._batch) >= self._backlog and self._waiting:
-                self._waiting.popleft()
-                self._lost += 1
-                if self._lost == 1:
-                    _log.error("record is full of events it cannot write; the oldest go")
             self._waiting.append(line)
+            self._drop_oldest()
             self._changed.notify()
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
@@ -110,43 +106,53 @@ class Record:
         if self._lost:
             _log.error("record is incomplete", lost=self._lost)
 
+    def _drop_oldest(self) -> None:
+        while len(self._waiting) > self._backlog:
+            self._waiting.popleft()
+            self._lost += 1
+            if self._lost == 1:
+                _log.error("record is full of events it cannot write; the oldest go")
+
     # --- the writer's thread
 
     def _run(self) -> None:
         failures = 0
-        while self._next_batch():
+        while self._take_batch():
+            last_try = self._closing
             try:
                 self._write(b"".join(self._batch))
             except OSError as error:
                 if failures == 0:
                     _log.error("record cannot be written; events wait", error=error.strerror)
                 failures += 1
-                if not self._wait_for_retry(failures):
+                self._give_back()
+                if last_try:
                     return
+                self._pause(failures)
             else:
                 if failures:
                     _log.info("record is written again", lost=self._lost)
                 failures = 0
-                with self._changed:
-                    self._batch = []
 
-    def _next_batch(self) -> bool:
-        """Wait for something to write; the batch that failed goes first. False at the end."""
+    def _take_batch(self) -> bool:
+        """Wait for something to write. False at the end."""
         with self._changed:
-            if not self._batch:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                count = min(BATCH, len(self._waiting))
-                self._batch = [self._waiting.popleft() for _ in range(count)]
+            self._batch = []  # it was written
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            count = min(BATCH, len(self._waiting))
+            self._batch = [self._waiting.popleft() for _ in range(count)]
             return bool(self._batch)
 
-    def _wait_for_retry(self, failures: int) -> bool:
-        """Whether another try makes sense: there is a last one once closing begins."""
+    def _give_back(self) -> None:
+        with self._changed:
+            self._waiting.extendleft(reversed(self._batch))
+            self._batch = []
+            self._drop_oldest()
+
+    def _pause(self, failures: int) -> None:
         pause_s = min(self._retry_s * 2 ** min(failures - 1, 10), LONGEST_RETRY_S)
         with self._changed:
-            if self._closing:
-                return False
             self._changed.wait_for(lambda: self._closing, timeout=pause_s)
-        return True
 
     def _path(self) -> Path:
         return self._folder / f"pmon-{self._utc_now():%Y-%m-%d}.jsonl"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import logging
 from importlib.metadata import version
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from pmon.settings import SettingsError
 
@@ -77,6 +79,15 @@ def make_app(state: WorkerState, metrics: MetricsPage) -> web.Application:
     return app
 
 
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Whoever sends what is no HTTP must not fill the log with tracebacks."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOG = logging.getLogger("pmon.web")
+_LOG.addFilter(_is_our_fault)
+
+
 class WebError(SettingsError):
     """An address that cannot be listened on."""
 
@@ -89,7 +100,7 @@ class WebServer:
         self._host = host
         self._port = port
         # No access log: health checks would fill the log. A slow client delays no shutdown.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, logger=_LOG, shutdown_timeout=1.0)
 
     @property
     def port(self) -> int:
