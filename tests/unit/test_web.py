@@ -95,13 +95,13 @@ async def test_an_address_that_is_not_ours_is_named_with_its_setting() -> None:
         await WebServer(Worker(), Metrics(), "192.0.2.1", 0).start()
 
 
-async def test_what_is_no_http_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_bad_requests_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
     """A port scanner would otherwise leave a traceback at each try."""
     server = WebServer(Worker(), Metrics(), "127.0.0.1", 0)
     await server.start()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
         answer = await reader.read()
         writer.close()
         await writer.wait_closed()
