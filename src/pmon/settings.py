@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     agent_name: str = "participant-monitor"
     hidden: bool = True
     opt_out: bool = True
+    workers: int = 1
     max_jobs: int = 0
     load_threshold: float = 0.85
     http_host: str = "127.0.0.1"
@@ -39,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     record: str | None = None
     log_format: LogFormat = "json"
     log_level: LogLevel = "info"
+    max_rss: int = 1 << 30
     drain_timeout_s: float = 15.0
 
     def __repr__(self) -> str:
@@ -92,6 +94,8 @@ class Setting:
             return ""
         if isinstance(field.default, bool):
             return str(field.default).lower()
+        if self.field == "max_rss":
+            return f"{field.default >> 30}GiB"
         if self.field.endswith("_s"):
             return str(durationpy.to_str(timedelta(seconds=field.default)))
         return str(field.default)
@@ -188,6 +192,21 @@ def _whole(most: int) -> Callable[[str], int]:
     return parse
 
 
+def _workers(text: str) -> int:
+    count = _whole(64)(text)
+    if count == 0:
+        raise ValueError("should be a whole number from 1 to 64")
+    return count
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,9})(B|KiB|MiB|GiB)", text)
+    size = int(found[1]) << {"B": 0, "KiB": 10, "MiB": 20, "GiB": 30}[found[2]] if found else 0
+    if size < 1 << 20:
+        raise ValueError("should be a size from 1MiB on, such as 512MiB or 1GiB")
+    return size
+
+
 def _one_of(*words: str, **also: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         word = also.get(text.lower(), text.lower())
@@ -251,6 +270,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Whether the participant attribute pmon.monitor=off stops the monitoring.",
     ),
     Setting(
+        "workers",
+        "PMON_WORKERS",
+        _workers,
+        "Media processes: one a core that pmon may fill. A room stays in one of them.",
+    ),
+    Setting(
         "max_jobs",
         "PMON_MAX_JOBS",
         _whole(1_000_000),
@@ -276,6 +301,12 @@ SETTINGS: tuple[Setting, ...] = (
         "LIVEKIT_LOG_LEVEL",
         _one_of("debug", "info", "warning", "error", "critical", warn="warning"),
         "debug, info, warning, error or critical.",
+    ),
+    Setting(
+        "max_rss",
+        "PMON_MAX_RSS",
+        _bytes,
+        "A media process with more resident memory than this is replaced, without a gap.",
     ),
     Setting(
         "drain_timeout_s",

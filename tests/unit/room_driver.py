@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import msgspec
+
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.inputs import ParticipantInfo, TrackInfo
 from pmon.monitor.room import RoomMonitor
+from pmon.monitor.session import SessionState
 from pmon.monitor.sessions import EndedJob
 from pmon.monitor.watch import Watch
 
@@ -77,6 +80,21 @@ class Meeting:
     def job(self, job: str, identity: str, dispatch: str = "AD_1", **changes: Any) -> None:
         self.monitor.start_job(job, dispatch, person(identity), watch(**changes), self.now)
         self.collect()
+
+    def handed_over(self, gap_s: float) -> Meeting:
+        """The same meeting in another process, ``gap_s`` after the last checkpoint of this one."""
+        other = Meeting()
+        other.now = self.now + gap_s
+        for session in self.monitor.sessions.all():
+            state = msgspec.msgpack.decode(
+                msgspec.msgpack.encode(session.state()), type=SessionState
+            )
+            info = person(session.participant.identity)
+            other.monitor.start_job(
+                session.job, session.dispatch, info, session.watch, other.now, state
+            )
+        other.collect()
+        return other
 
     def connected(self, *present: ParticipantInfo, room_sid: str = "RM_1") -> None:
         self.monitor.connected(room_sid, present, self.now)

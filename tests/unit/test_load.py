@@ -2,38 +2,86 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from pmon.app.load import SERVER_CUT, Load
+from pmon.app.load import SERVER_CUT, Usage, cpu_quota, reported
 
 
-def test_the_threshold_reads_as_the_servers_cut() -> None:
-    load = Load(threshold=0.85)
+def test_usage_is_cpu_seconds_a_second() -> None:
+    usage = Usage()
     for second in range(10):
-        load.sample(second * 0.85, float(second))
-    assert load.cores == pytest.approx(0.85)
-    assert load.reported == pytest.approx(SERVER_CUT)
+        usage.sample(second * 0.85, float(second))
+    assert usage.cores == pytest.approx(0.85)
 
 
 def test_an_old_burst_is_forgotten() -> None:
-    load = Load(threshold=0.85)
-    load.sample(0.0, 0.0)
-    load.sample(5.0, 1.0)
+    usage = Usage()
+    usage.sample(0.0, 0.0)
+    usage.sample(5.0, 1.0)
     for second in range(2, 10):
-        load.sample(5.0, float(second))
-    assert load.reported == 0.0
+        usage.sample(5.0, float(second))
+    assert usage.cores == 0.0
 
 
-def test_it_never_reports_more_than_all() -> None:
-    load = Load(threshold=0.5)
-    load.sample(0.0, 0.0)
-    load.sample(2.0, 1.0)
-    assert (load.cores, load.reported) == (2.0, 1.0)
+def test_another_process_in_the_same_place_begins_at_nothing() -> None:
+    usage = Usage()
+    usage.sample(100.0, 0.0)
+    usage.sample(100.5, 1.0)
+    usage.sample(0.2, 2.0)
+    assert usage.cores == 0.0
+    usage.sample(0.4, 3.0)
+    assert usage.cores == pytest.approx(0.2)
 
 
 def test_nothing_is_known_at_first() -> None:
-    load = Load(threshold=0.85)
-    assert load.reported == 0.0
-    load.sample(1.0, 1.0)
-    load.sample(1.0, 1.0)
-    assert load.reported == 0.0
+    usage = Usage()
+    assert usage.cores == 0.0
+    usage.sample(1.0, 1.0)
+    usage.sample(1.0, 1.0)
+    assert usage.cores == 0.0
+
+
+def test_the_threshold_reads_as_the_servers_cut() -> None:
+    assert reported({"media-0": 0.85}, 0.1, 0.85, None) == pytest.approx(SERVER_CUT)
+
+
+def test_the_least_busy_process_takes_the_next_room() -> None:
+    busy = {"media-0": 0.9, "media-1": 0.1}
+    assert reported(busy, 0.0, 0.5, None) == pytest.approx(0.1 / 0.5 * SERVER_CUT)
+
+
+def test_it_never_reports_more_than_all() -> None:
+    assert reported({"media-0": 2.0}, 0.0, 0.5, None) == 1.0
+
+
+def test_no_process_is_no_load() -> None:
+    assert reported({}, 0.0, 0.85, None) == 0.0
+
+
+def test_a_containers_limit_counts_for_all_processes_together() -> None:
+    """Half a core is full at half a core, and two processes share it."""
+    assert reported({"media-0": 0.3}, 0.1, 0.8, quota=0.5) == pytest.approx(SERVER_CUT)
+    assert reported({"a": 0.4, "b": 0.4}, 0.0, 0.8, quota=1.0) == pytest.approx(SERVER_CUT)
+    assert reported({"media-0": 0.4}, 0.0, 0.8, quota=4.0) == pytest.approx(SERVER_CUT / 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "quota"), [("50000 100000\n", 0.5), ("max 100000\n", None), ("nonsense", None)]
+)
+def test_the_quota_of_cgroup_2(tmp_path: Path, text: str, quota: float | None) -> None:
+    (tmp_path / "cpu.max").write_text(text)
+    assert cpu_quota(tmp_path) == quota
+
+
+@pytest.mark.parametrize(("us", "quota"), [("150000\n", 1.5), ("-1\n", None)])
+def test_the_quota_of_cgroup_1(tmp_path: Path, us: str, quota: float | None) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(us)
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert cpu_quota(tmp_path) == quota
+
+
+def test_no_cgroups_no_quota(tmp_path: Path) -> None:
+    assert cpu_quota(tmp_path / "none") is None

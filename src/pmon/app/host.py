@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import structlog
 from livekit import api
 
 from pmon.app.messages import (
+    Begin,
+    Checkpoint,
     Drain,
     Drained,
     EndDispatch,
     EndJob,
     FromHost,
+    HandedOver,
+    HandOver,
     Happened,
     HostStatus,
     JobEnded,
+    Prepare,
+    Prepared,
     StartJob,
     ToHost,
 )
@@ -34,6 +41,7 @@ from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.events import EndReason
 from pmon.monitor.inputs import ParticipantInfo
 from pmon.monitor.room import RoomMonitor
+from pmon.monitor.session import Session, SessionState
 from pmon.monitor.view import view
 from pmon.monitor.watch import resolve
 from pmon.outputs.notices import Notices
@@ -42,6 +50,7 @@ from pmon.settings import Settings
 TICK_S = 0.5
 """How often time is told to pass; the shortest timer of the monitor is a second."""
 STATUS_S = 5.0
+PREPARE_S = 10.0
 CLOCK_STEP_S = 0.5
 """The wall clock is believed anew when it is off by more than this; slewing stays below."""
 
@@ -66,6 +75,7 @@ class _Room:
             self.monitor, settings, server, tier, self.notices, self._on_change
         )
         self._emit = emit
+        self._encoder = msgspec.msgpack.Encoder()
         self._flushing = False
         self._sending: asyncio.Task[None] | None = None
 
@@ -78,11 +88,21 @@ class _Room:
     def flush(self) -> None:
         self._flushing = False
         now = time.monotonic()
+        touched = set()
         for event in self.monitor.take_events():
             self.notices.event(event, now)
             self._emit(Happened(event=event))
+            touched.add(event.session)
+        # What has been told must not be told again by a process that goes on from here.
+        self.checkpoint(s for s in self.monitor.sessions.all() if s.id in touched)
         for job in self.monitor.take_ended_jobs():
             self._emit(JobEnded(job=job.job, error=job.error))
+
+    def checkpoint(self, sessions: Iterable[Session]) -> None:
+        """Leave the supervisor what another process needs to go on with these."""
+        for session in sessions:
+            state = self._encoder.encode(session.state())
+            self._emit(Checkpoint(job=session.job, state=state))
 
     def tick(self, now: float) -> None:
         self.connection.tick(now)
@@ -105,6 +125,10 @@ class _Room:
         finally:
             self._sending = None
 
+    def abandon(self) -> None:
+        """Say nothing more: another process goes on from here."""
+        self._emit = lambda _: None
+
     async def aclose(self) -> None:
         if self._sending is not None:
             self._sending.cancel()
@@ -125,9 +149,13 @@ class Host:
         self._server = server
         self._tier = tier
         self._emit = emit
+        self.drained = asyncio.Event()
+        """Everything is over that ``Drain`` or ``HandOver`` asked for."""
         self._anchor = UtcAnchor(time.monotonic(), datetime.now(UTC))
         self._rooms: dict[str, _Room] = {}
         self._room_of_job: dict[str, _Room] = {}
+        self._prepared: dict[str, float] = {}
+        """Rooms that were joined before their jobs come, and until when they are kept so."""
         self._status_at = float("-inf")
         self._background: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
@@ -140,6 +168,8 @@ class Host:
         """Act on one message of the supervisor."""
         now = time.monotonic()
         match message:
+            case Begin():
+                raise ValueError("the host has begun already")
             case StartJob():
                 self._start_job(message, now)
             case EndJob(job=job, reason=reason):
@@ -149,8 +179,21 @@ class Host:
             case EndDispatch(room=name, dispatch=dispatch, reason=reason):
                 if name in self._rooms:
                     self._end(self._rooms[name], reason, dispatch=dispatch, now=now)
+            case Prepare(rooms=names):
+                self._in_background(self._prepare(names))
+            case HandOver():
+                for room in self._rooms.values():
+                    room.tick(now)
+                    room.checkpoint(room.monitor.sessions.all())
+                    room.abandon()
+                self._emit(HandedOver())
+                self._in_background(self._leave_and_say_so())
             case Drain():
-                self._in_background(self._drain())
+                for room in self._rooms.values():
+                    room.connection.hang_up()
+                    room.monitor.end_all("shutdown", now)
+                    room.flush()
+                self._in_background(self._leave_and_say_so())
 
     # --- inside
 
@@ -160,15 +203,7 @@ class Host:
             self._close_empty(room)  # the room was closed just now, and this is another one
             room = None
         if room is None:
-            room = self._rooms[message.room] = _Room(
-                message.room,
-                self._settings,
-                self._server,
-                self._tier,
-                self._anchor,
-                self._from_room,
-            )
-            room.connection.start()
+            room = self._open(message.room)
         self._room_of_job[message.job] = room
         watch = resolve(message.metadata, self._settings)
         info = ParticipantInfo(
@@ -176,13 +211,23 @@ class Host:
             sid=message.participant_sid,
             kind=message.participant_kind,
         )
-        room.monitor.start_job(message.job, message.dispatch, info, watch, now)
+        state = None
+        if message.state is not None:
+            state = msgspec.msgpack.decode(message.state, type=SessionState)
+        room.monitor.start_job(message.job, message.dispatch, info, watch, now, state)
         for session in room.monitor.sessions.all():
             if session.job == message.job:
                 preferences = message.metadata.notification_preferences
                 room.notices.session(session.id, message.participant, preferences)
         room.connection.jobs_changed()
         room.flush()
+
+    def _open(self, name: str) -> _Room:
+        room = self._rooms[name] = _Room(
+            name, self._settings, self._server, self._tier, self._anchor, self._from_room
+        )
+        room.connection.start()
+        return room
 
     def _end(
         self, room: _Room, reason: EndReason, now: float, *, job: str = "", dispatch: str = ""
@@ -219,7 +264,8 @@ class Host:
             for room in list(self._rooms.values()):
                 try:
                     room.tick(now)
-                    self._close_empty(room)
+                    if self._prepared.get(room.monitor.room, now) <= now:
+                        self._close_empty(room)
                 except Exception:
                     log.exception("room failed", room=room.monitor.room)
             if now - self._status_at >= STATUS_S:
@@ -229,26 +275,39 @@ class Host:
     def _tell_status(self, now: float) -> None:
         try:
             self._emit(self.status(now))
+            for room in self._rooms.values():
+                room.checkpoint(room.monitor.sessions.all())
         except Exception:
             log.exception("no status this time")
 
     def status(self, now: float) -> HostStatus:
         return HostStatus(rooms=[view(room.monitor, now) for room in self._rooms.values()])
 
-    async def _drain(self) -> None:
-        now = time.monotonic()
+    async def _prepare(self, names: list[str]) -> None:
+        rooms = [self._rooms.get(name) or self._open(name) for name in names]
+        deadline = time.monotonic() + PREPARE_S
+        self._prepared = dict.fromkeys(names, deadline + PREPARE_S)
+        # A room that is away cannot be joined; its sessions change hands all the same.
+        while not all(room.connection.connected for room in rooms):
+            if time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(0.1)
+        self._emit(Prepared())
+
+    async def _leave_and_say_so(self) -> None:
+        await self.leave()
+        self.drained.set()
+        self._emit(Drained())
+
+    async def leave(self) -> None:
+        """Leave all rooms without a word of their sessions."""
         rooms, self._rooms = list(self._rooms.values()), {}
-        for room in rooms:
-            room.connection.hang_up()
-            room.monitor.end_all("shutdown", now)
-            room.flush()
         await asyncio.gather(*(room.aclose() for room in rooms))
         others = self._background - {asyncio.current_task()}
         if others:
             await asyncio.wait(others)
         if self._ticking is not None:
             self._ticking.cancel()
-        self._emit(Drained())
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -1,34 +1,59 @@
-"""How busy this process is, as LiveKit's dispatcher wants to hear it."""
+"""How busy the worker is, as LiveKit's dispatcher wants to hear it."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
 SERVER_CUT = 0.7
 """The server gives no more jobs to a worker that reports this load (``agents.target_load``)."""
 WINDOW = 5
 
 
-class Load:
-    """The mean share of one core over the last few samples, scaled to the server's cut."""
+class Usage:
+    """CPU seconds a second of one process over the last few samples; its threads all count."""
 
-    def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
+    def __init__(self) -> None:
         self._samples: deque[tuple[float, float]] = deque(maxlen=WINDOW + 1)
 
     def sample(self, cpu_s: float, now: float) -> None:
-        """Take the CPU time that the process has used so far, threads of the SDK included."""
+        """Take the CPU time that the process has used so far."""
+        if self._samples and cpu_s < self._samples[-1][0]:
+            self._samples.clear()  # another process in the same place
         self._samples.append((cpu_s, now))
 
     @property
     def cores(self) -> float:
-        """CPU seconds a second; above 1 where several threads are busy at once."""
         if len(self._samples) < 2:
             return 0.0
         (cpu_before, before), (cpu_after, after) = self._samples[0], self._samples[-1]
         return (cpu_after - cpu_before) / (after - before) if after > before else 0.0
 
-    @property
-    def reported(self) -> float:
-        """0 to 1, where reaching the threshold reads as the server's cut."""
-        return min(1.0, self.cores / self._threshold * SERVER_CUT)
+
+def reported(
+    media: Mapping[str, float], others: float, threshold: float, quota: float | None
+) -> float:
+    """0 to 1, where reaching the threshold reads as the server's cut.
+
+    ``media`` are the cores that each media process uses, of which it may fill ``threshold`` of
+    one; the next room goes to the least busy. All of them and ``others`` (the supervisor) share
+    the ``quota`` of cores that a container may have.
+    """
+    share = min(media.values(), default=0.0)
+    if quota is not None:
+        share = max(share, (sum(media.values()) + others) / quota)
+    return min(1.0, share / threshold * SERVER_CUT)
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """The cores that a container's CPU limit leaves us, or None without one (Linux cgroups)."""
+    with suppress(OSError, ValueError):
+        quota, period = (root / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    with suppress(OSError, ValueError):  # the older layout
+        quota_us = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
+        period_us = int((root / "cpu" / "cpu.cfs_period_us").read_text())
+        return quota_us / period_us if quota_us > 0 else None
+    return None

@@ -1,8 +1,4 @@
-"""What the supervisor and a media process say to each other.
-
-Plain msgspec structs and nothing else pass between the two, so that it does not matter whether
-they share a process.
-"""
+"""What the supervisor and a media process say to each other: plain msgspec structs, all of it."""
 
 from __future__ import annotations
 
@@ -11,6 +7,13 @@ import msgspec
 from pmon.metadata import JobMetadata
 from pmon.monitor.events import AnyEvent, EndReason, ParticipantKind
 from pmon.monitor.view import RoomView
+from pmon.settings import Settings
+
+
+class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The first message, and the only way that secrets take to a media process."""
+
+    settings: Settings
 
 
 class StartJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -23,6 +26,8 @@ class StartJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     participant_sid: str
     participant_kind: ParticipantKind
     metadata: JobMetadata
+    state: bytes | None = None
+    """The session as another process left it, to go on with; see ``Checkpoint``."""
 
 
 class EndJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -44,7 +49,35 @@ class Drain(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """End every session with reason ``shutdown``, leave all rooms, then say ``Drained``."""
 
 
-ToHost = StartJob | EndJob | EndDispatch | Drain
+class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Join these rooms, whose jobs another process will hand over in a moment."""
+
+    rooms: list[str]
+
+
+class HandOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Send a last checkpoint of every session, say ``HandedOver``, and leave; end no session."""
+
+
+ToHost = Begin | StartJob | EndJob | EndDispatch | Prepare | HandOver | Drain
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The media process works."""
+
+    tier: str
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """All rooms of ``Prepare`` are joined, or will not be soon."""
+
+
+class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """All checkpoints have been sent, and nothing will be said of any session any more."""
+
+
+class Interrupted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Somebody sent the media process SIGTERM: the whole group, or the SDK after a panic."""
 
 
 class JobEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -60,6 +93,16 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     event: AnyEvent
 
 
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The state of a job's session, with which another process can go on.
+
+    It is for ``StartJob.state`` and only media processes look inside.
+    """
+
+    job: str
+    state: bytes
+
+
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The rooms of the media process, sent every few seconds."""
 
@@ -70,4 +113,14 @@ class Drained(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Everything is closed; summaries of what the drain ended came before as events."""
 
 
-FromHost = JobEnded | Happened | HostStatus | Drained
+FromHost = (
+    Ready
+    | Prepared
+    | HandedOver
+    | Interrupted
+    | JobEnded
+    | Happened
+    | Checkpoint
+    | HostStatus
+    | Drained
+)

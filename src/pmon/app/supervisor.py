@@ -1,7 +1,7 @@
 """The worker's main part: takes jobs from the server, gives them to the host, and tells the world.
 
 It owns the websocket, HTTP and the durable outputs, one writer each. What goes on in the rooms it
-knows only from the host's messages.
+knows only from the messages of the media processes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import msgspec
+import psutil
 import structlog
 from livekit import api
 
@@ -25,10 +27,9 @@ from pmon.agent.dispatches import DispatchWatch, Ending, ending_of
 from pmon.agent.protocol import WorkerProtocol
 from pmon.agent.websocket import AgentConnection, Unauthorized
 from pmon.app import messages as msg
-from pmon.app.host import Host
-from pmon.app.load import Load
+from pmon.app.load import Usage, cpu_quota, reported
+from pmon.app.pool import Pool
 from pmon.app.totals import Totals
-from pmon.media.portable import PortableTier
 from pmon.outputs import log as log_output
 from pmon.outputs.metrics import Metrics
 from pmon.outputs.record import Record
@@ -38,7 +39,10 @@ from pmon.web.server import WebServer
 REPORT_S = 30.0
 SWEEP_S = 30.0
 LOAD_S = 0.5
+RECYCLE_S = 10.0
 LAST_LINE_S = 0.5
+MAIN = "main"
+"""This process, in the metrics."""
 PROTOCOL_VERSION = 1
 """Of the agent protocol, as the server's own register message numbers it."""
 
@@ -68,9 +72,11 @@ class Supervisor:
         self._agent = AgentConnection(
             settings.url, settings.api_key, settings.api_secret, self._protocol, self._on_action
         )
-        self._host = Host(settings, server, PortableTier(), self._on_message)
+        self._pool = Pool(settings, self._on_message)
         self._dispatches = DispatchWatch(server)
-        self._load = Load(settings.load_threshold)
+        self._usage: dict[str, Usage] = {}
+        self._quota = cpu_quota()
+        self._load = 0.0
         self._totals = Totals()
         self._metrics = Metrics()
         self._events = log_output.EventLog()
@@ -79,9 +85,7 @@ class Supervisor:
         self._instance = secrets.token_hex(6)
         """One start of the worker: with a number behind it, an event's id is unique for ever."""
         self._seq = 0
-        self._status = msg.HostStatus(rooms=[])
         self._stopping = asyncio.Event()
-        self._drained = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
 
     # --- what the web pages ask
@@ -100,7 +104,7 @@ class Supervisor:
 
     @property
     def load(self) -> float:
-        return round(self._load.reported, 4)
+        return round(self._load, 4)
 
     @property
     def protocol_version(self) -> int:
@@ -119,7 +123,7 @@ class Supervisor:
             self._record.start()
         await self._web.start()
         self._take_signals()
-        self._host.start()
+        await self._pool.start()
         log.info(
             "starting worker",
             agent_name=self.agent_name,
@@ -132,6 +136,7 @@ class Supervisor:
             asyncio.create_task(self._every(LOAD_S, self._sample_load)),
             asyncio.create_task(self._every(REPORT_S, self._report)),
             asyncio.create_task(self._every(SWEEP_S, self._sweep)),
+            asyncio.create_task(self._every(RECYCLE_S, self._recycle)),
         ]
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -150,11 +155,11 @@ class Supervisor:
         """End what runs, with its summaries, and let every output finish."""
         self._agent.drain()
         log.info("draining worker", jobs=self.active_jobs)
-        self._host.handle(msg.Drain())
         try:
-            await asyncio.wait_for(self._drained.wait(), self._settings.drain_timeout_s)
+            await asyncio.wait_for(self._pool.drain(), self._settings.drain_timeout_s)
         except TimeoutError:
             log.error("drain timed out", jobs=self.active_jobs)
+            self._pool.kill()
         await self._agent.aclose()
         log_output.summary(self._totals.summary())
         if self._record is not None:
@@ -170,6 +175,7 @@ class Supervisor:
     def _on_signal(self) -> None:
         if self._stopping.is_set():
             log.warning("leaving at once, on a second signal")
+            self._pool.kill()
             log_output.drain(LAST_LINE_S)
             os._exit(1)
         self._stopping.set()
@@ -215,7 +221,7 @@ class Supervisor:
             room=task.room,
             participant=task.participant,
         )
-        self._tell_host(
+        self._pool.handle(
             msg.StartJob(
                 job=task.job,
                 dispatch=task.dispatch,
@@ -237,20 +243,13 @@ class Supervisor:
 
     def _end(self, ending: Ending) -> None:
         if ending.job is None:
-            self._tell_host(
+            self._pool.handle(
                 msg.EndDispatch(room=ending.room, dispatch=ending.dispatch, reason=ending.reason)
             )
         else:
-            self._tell_host(msg.EndJob(job=ending.job, reason=ending.reason))
+            self._pool.handle(msg.EndJob(job=ending.job, reason=ending.reason))
 
-    def _tell_host(self, message: msg.ToHost) -> None:
-        """Have the host act; one job that it cannot take must not end the others."""
-        try:
-            self._host.handle(message)
-        except Exception:
-            log.exception("the host failed", request=type(message).__name__)
-
-    # --- from the host
+    # --- from the media processes
 
     def _on_message(self, message: msg.FromHost) -> None:
         match message:
@@ -267,15 +266,12 @@ class Supervisor:
                 log.info("job ended", job_id=job, error=error)
                 self._agent.job_ended(job, error)
             case msg.HostStatus():
-                self._status = message
-                self._metrics.set_rooms(len(message.rooms), self._present_by_kind())
-            case msg.Drained():
-                self._drained.set()
+                self._metrics.set_rooms(len(self._pool.rooms), self._present_by_kind())
 
     def _present_by_kind(self) -> Counter[str]:
         people = {
             (room.room, session.participant): session.participant_kind
-            for room in self._status.rooms
+            for room in self._pool.rooms
             for session in room.sessions
             if session.present
         }
@@ -284,14 +280,28 @@ class Supervisor:
     # --- rounds
 
     async def _sample_load(self) -> None:
-        self._load.sample(time.process_time(), time.monotonic())
-        self._agent.set_load(self._load.reported)
-        self._metrics.set_load("main", round(self._load.cores, 4))
+        cpu_s = {MAIN: time.process_time()}
+        for name, process in self._pool.processes.items():
+            with suppress(psutil.Error):  # it died just now
+                times = process.cpu_times()
+                cpu_s[name] = times.user + times.system
+        for name, used_s in cpu_s.items():
+            usage = self._usage.setdefault(name, Usage())
+            usage.sample(used_s, time.monotonic())
+            self._metrics.set_load(name, round(usage.cores, 4))
+        media = {name: usage.cores for name, usage in self._usage.items() if name != MAIN}
+        self._load = reported(
+            media, self._usage[MAIN].cores, self._settings.load_threshold, self._quota
+        )
+        self._agent.set_load(self._load)
+
+    async def _recycle(self) -> None:
+        self._pool.recycle(self._settings.max_rss)
 
     async def _report(self) -> None:
         """One line that says how everybody is, each person once."""
         people: dict[tuple[str, str], tuple[bool, bool]] = {}
-        for room in self._status.rooms:
+        for room in self._pool.rooms:
             for session in room.sessions:
                 if session.present:
                     key = room.room, session.participant
@@ -302,7 +312,7 @@ class Supervisor:
             active=len(people),
             speaking=sum(speaking for speaking, _ in people.values()),
             poor_quality=sum(poor for _, poor in people.values()),
-            rooms=len(self._status.rooms),
+            rooms=len(self._pool.rooms),
         )
 
     async def _sweep(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from pmon.monitor.events import ParticipantKind, TrackKind, TrackSource
@@ -28,7 +26,7 @@ class ParticipantInfo(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     sid: str
     kind: ParticipantKind
-    attributes: Mapping[str, str] = {}
+    attributes: dict[str, str] = {}
     tracks: tuple[TrackInfo, ...] = ()
 
 

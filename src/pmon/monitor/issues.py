@@ -5,7 +5,7 @@ One key per (session, kind, track). Missing data never raises an issue and never
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -53,24 +53,29 @@ class Record(msgspec.Struct):
     ended_at: float | None = None
 
 
-class _Issue:
-    def __init__(self) -> None:
-        self.bad_since: float | None = None
-        self.good_since: float | None = None
-        self.quiet_until = float("-inf")
-        self.record: Record | None = None
-        """Of the present time that it is raised; None while it is not."""
+class _Issue(msgspec.Struct):
+    bad_since: float | None = None
+    good_since: float | None = None
+    quiet_until: float = float("-inf")
+    record: Record | None = None
+    """Of the present time that it is raised; None while it is not."""
 
 
-class Issues:
+class Issues(msgspec.Struct):
     """The issues of one session."""
 
-    KEPT = 100
+    KEPT: ClassVar = 100
     """How many are remembered for the summary; a flapping link must not fill the memory."""
 
-    def __init__(self) -> None:
-        self._issues: dict[Key, _Issue] = {}
-        self.records: list[Record] = []
+    records: list[Record] = []
+    _issues: dict[Key, _Issue] = {}
+
+    def __post_init__(self) -> None:
+        """Decoded from a checkpoint, an open record is there twice: make it one again."""
+        latest = {(record.issue, record.track_sid): record for record in self.records}
+        for key, issue in self._issues.items():
+            if issue.record is not None:
+                issue.record = latest.get(key, issue.record)
 
     def observe(
         self,

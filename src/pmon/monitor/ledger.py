@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
+
+import msgspec
 
 from pmon.monitor import events as ev
 from pmon.monitor.inputs import AudioReading
@@ -15,29 +18,47 @@ NOTHING = AudioReading(
 )
 
 
-class TrackLedger:
+class TrackLedger(msgspec.Struct):
     """The sums of one track."""
 
-    def __init__(self, track: Track, threshold: float) -> None:
-        self.sid = track.sid
-        self.kind = track.kind
-        self.source = track.source
-        self.encrypted = track.encrypted
-        self.muted = track.muted
-        self.gone = False
-        self.published_s = 0.0
-        self.muted_s = 0.0
-        self.heard_s = 0.0
-        self.speech_s = 0.0
-        self.speech_energy = 0.0
-        self.video = (
-            Video(track.source, encrypted=track.encrypted, muted=track.muted, counters=track.video)
-            if track.is_video
-            else None
+    sid: str
+    kind: ev.TrackKind
+    source: ev.TrackSource
+    encrypted: bool
+    muted: bool
+    video: Video | None = None
+    gone: bool = False
+    published_s: float = 0.0
+    muted_s: float = 0.0
+    heard_s: float = 0.0
+    speech_s: float = 0.0
+    speech_energy: float = 0.0
+    meter: AudioReading = NOTHING
+    """The last reading. The meter belongs to the track, which may be older than the session: what
+    it had counted by then is not the session's.
+    """
+
+    @classmethod
+    def of(cls, track: Track, threshold: float) -> TrackLedger:
+        video = None
+        if track.is_video:
+            video = Video(track.source, track.encrypted, track.muted)
+            video.counters = track.video or video.counters
+        return cls(
+            sid=track.sid,
+            kind=track.kind,
+            source=track.source,
+            encrypted=track.encrypted,
+            muted=track.muted,
+            video=video,
+            meter=track.readings.get(threshold, NOTHING),
         )
-        # The meter belongs to the track, which may be older than the session: what it had
-        # counted by then is not the session's.
-        self._meter = track.readings.get(threshold, NOTHING)
+
+    def restart(self) -> None:
+        """Meter and receiver will be other ones, which count from zero."""
+        self.meter = NOTHING
+        if self.video is not None:
+            self.video.unwatched()
 
     def mute(self, muted: bool) -> bool:
         """Whether that is new."""
@@ -45,15 +66,14 @@ class TrackLedger:
             return False
         self.muted = muted
         if self.video is not None:
-            self.video.muted(muted)
+            self.video.mute(muted)
         return True
 
     def read(self, reading: AudioReading) -> None:
         """Add what the meter has counted since the reading before."""
-        before = self._meter
+        before, self.meter = self.meter, reading
         if reading.heard_s < before.heard_s:
             before = NOTHING  # the track was subscribed anew, with a new meter
-        self._meter = reading
         self.heard_s += reading.heard_s - before.heard_s
         energy = reading.speech_s * reading.speech_power - before.speech_s * before.speech_power
         if reading.speech_s > before.speech_s and energy > 0:
@@ -77,30 +97,30 @@ class TrackLedger:
         )
 
 
-class Ledger:
+class Ledger(msgspec.Struct):
     """All sums of a session."""
 
-    TRACKS_KEPT = 50
+    TRACKS_KEPT: ClassVar = 50
     """How many tracks that are gone are remembered one by one."""
 
-    def __init__(self) -> None:
-        self.quality = Quality()
-        self.tracks: dict[str, TrackLedger] = {}
-        self.observed_s = 0.0
-        self.present_s = 0.0
-        self.server_word_s = 0.0
-        self._until_s = 0.0
-        self._heard_before_s = 0.0
-        self._speech_before = (0.0, 0.0)
+    quality: Quality = msgspec.field(default_factory=Quality)
+    tracks: dict[str, TrackLedger] = {}
+    observed_s: float = 0.0
+    present_s: float = 0.0
+    server_word_s: float = 0.0
+    until_s: float = 0.0
+    """How long after the session's start the sums reach."""
+    _heard_before_s: float = 0.0
+    _speech_before: tuple[float, float] = (0.0, 0.0)
 
     def advance(
         self, session_s: float, *, observed: bool, present: bool, on_server_word: bool
     ) -> float:
         """Bring the sums up to ``session_s`` seconds after the start; returns what was added."""
-        elapsed_s = session_s - self._until_s
+        elapsed_s = session_s - self.until_s
         if elapsed_s <= 0:
             return 0.0
-        self._until_s = session_s
+        self.until_s = session_s
         self.quality.advance(elapsed_s)
         if observed:
             self.observed_s += elapsed_s

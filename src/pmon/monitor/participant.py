@@ -118,6 +118,25 @@ class Participant:
         self.kind = info.kind
         self.attributes = dict(info.attributes)
 
+    def info(self) -> ParticipantInfo:
+        """The description that ``take`` takes, with the tracks that are known."""
+        return ParticipantInfo(
+            identity=self.identity,
+            sid=self.sid,
+            kind=self.kind,
+            attributes=self.attributes,
+            tracks=tuple(
+                TrackInfo(
+                    sid=track.sid,
+                    kind=track.kind,
+                    source=track.source,
+                    muted=track.muted,
+                    encrypted=track.encrypted,
+                )
+                for track in self.tracks.values()
+            ),
+        )
+
     @property
     def opted_out(self) -> bool:
         wish = self.attributes.get(OPT_OUT_ATTRIBUTE, "")

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pmon.monitor.events import QualityLevel
 
 SCORES: dict[QualityLevel, float] = {"excellent": 1.0, "good": 0.66, "poor": 0.33, "lost": 0.0}
 """Unknown has no score: it is no verdict, neither good nor bad."""
 
 
-class Quality:
+def _no_seconds() -> dict[QualityLevel, float]:
+    return {"excellent": 0.0, "good": 0.0, "poor": 0.0, "lost": 0.0, "unknown": 0.0}
+
+
+class Quality(msgspec.Struct):
     """The level that holds now and the seconds spent in each."""
 
-    def __init__(self) -> None:
-        self.level: QualityLevel = "unknown"
-        self.seconds: dict[QualityLevel, float] = {
-            "excellent": 0.0,
-            "good": 0.0,
-            "poor": 0.0,
-            "lost": 0.0,
-            "unknown": 0.0,
-        }
+    level: QualityLevel = "unknown"
+    seconds: dict[QualityLevel, float] = msgspec.field(default_factory=_no_seconds)
 
     def advance(self, elapsed_s: float) -> None:
         self.seconds[self.level] += elapsed_s

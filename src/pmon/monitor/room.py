@@ -9,7 +9,7 @@ from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.inputs import AudioReading, ParticipantInfo, TrackInfo, VideoReading
 from pmon.monitor.participant import LEAVE_GRACE_S, Participant, Track
-from pmon.monitor.session import Session
+from pmon.monitor.session import Session, SessionState
 from pmon.monitor.sessions import JOIN_TIMEOUT, EndedJob, Sessions
 from pmon.monitor.speech import Speech
 from pmon.monitor.watch import Watch
@@ -64,20 +64,50 @@ class RoomMonitor:
     # --- jobs
 
     def start_job(
-        self, job: str, dispatch: str, info: ParticipantInfo, watch: Watch, now: float
+        self,
+        job: str,
+        dispatch: str,
+        info: ParticipantInfo,
+        watch: Watch,
+        now: float,
+        state: SessionState | None = None,
     ) -> None:
         """Watch a participant for a job. A job of a known session takes the session over.
 
-        ``info`` is what the job says of the participant, who may not be seen for a while.
+        ``info`` is what the job says of the participant, who may not be seen for a while. With a
+        ``state`` the session of another process goes on.
         """
         if self.sessions.take_over(job, info.identity, dispatch):
             return
         participant = self._known(info.identity)
         if not participant.present:
             participant.take(info)
-        self.sessions.start(job, dispatch, participant, watch, now)
+        session = self.sessions.start(job, dispatch, participant, watch, now, state)
+        if state is not None:
+            self._resume(session, state, now)
         if self.link is Link.CONNECTED:
             self._enter_waiting(participant, now)
+
+    def _resume(self, session: Session, state: SessionState, now: float) -> None:
+        """Bring together what another process knew of somebody and what this one sees."""
+        participant = session.participant
+        if self.link is not Link.CONNECTED:
+            if state.present and not participant.present:
+                # As after an outage: the connection will tell what became of them meanwhile.
+                participant.take(state.participant)
+                participant.present = True
+                for info in state.participant.tracks:
+                    participant.tracks[info.sid] = Track(info)
+                    self._owners[info.sid] = participant
+                self._suspended_at = max(self._suspended_at, session.until)
+            return
+        self._advance([session], now)
+        if not state.present:
+            return
+        if not participant.present:
+            session.disconnected(now, "unknown", 0.0)
+        elif not participant.opted_out:
+            session.watch_tracks(now)
 
     def end_job(self, job: str, reason: ev.EndReason, now: float) -> None:
         """End the session of a job; unknown jobs, and jobs that were taken over, are nothing."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+import msgspec
+
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
-from pmon.monitor.inputs import AudioReading, VideoReading
+from pmon.monitor.inputs import AudioReading, ParticipantInfo, VideoReading
 from pmon.monitor.issues import Issues
 from pmon.monitor.ledger import Ledger, TrackLedger
 from pmon.monitor.participant import Participant, Track
@@ -15,6 +17,24 @@ from pmon.monitor.quality import SCORES
 from pmon.monitor.talk import Talk
 from pmon.monitor.teller import SERVER, Teller
 from pmon.monitor.watch import Watch
+
+
+class SessionState(msgspec.Struct, kw_only=True):
+    """All that a session knows, as plain data: another process can go on from here.
+
+    Times are of the machine's monotonic clock, which all its processes share.
+    """
+
+    id: str
+    participant: ParticipantInfo
+    started_at: float
+    ever_present: bool = False
+    present: bool = False
+    waited_s: float = 0.0
+    """How long the participant has been missing, while that could be seen."""
+    talk: Talk
+    issues: Issues = msgspec.field(default_factory=Issues)
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
 
 
 class Session:
@@ -36,19 +56,24 @@ class Session:
         anchor: UtcAnchor,
         now: float,
         emit: Callable[[ev.AnyEvent], None],
+        state: SessionState | None = None,
     ) -> None:
-        self.id = _session_id(room, participant.identity, dispatch, anchor.at(now).isoformat())
+        if state is None:
+            name = _session_id(room, participant.identity, dispatch, anchor.at(now).isoformat())
+            state = SessionState(
+                id=name, participant=participant.info(), started_at=now, talk=Talk(now)
+            )
+        self.id = state.id
         self.dispatch = dispatch
         self.participant = participant
         self.watch = watch
-        self.started_at = now
-        self.ever_present = False
-        self.present = False
-        self.waited_s = 0.0
-        """How long the participant has been missing, while that could be seen."""
-        self.talk = Talk(now)
-        self.issues = Issues()
-        self.ledger = Ledger()
+        self.started_at = state.started_at
+        self.ever_present = state.ever_present
+        self.present = state.present
+        self.waited_s = state.waited_s
+        self.talk = state.talk
+        self.issues = state.issues
+        self.ledger = state.ledger
         self._anchor = anchor
         self._tell = Teller(
             room=room,
@@ -70,8 +95,39 @@ class Session:
     def job(self, job: str) -> None:
         self._tell.job = job
 
+    @property
+    def until(self) -> float:
+        """The time that the sums reach."""
+        return self.started_at + self.ledger.until_s
+
     def rename_room(self, room_sid: str) -> None:
         self._tell.room_sid = room_sid
+
+    # --- changing hands between processes
+
+    def state(self) -> SessionState:
+        """What ``state`` of another process's session takes. It is not a copy: encode it now."""
+        return SessionState(
+            id=self.id,
+            participant=self.participant.info(),
+            started_at=self.started_at,
+            ever_present=self.ever_present,
+            present=self.present,
+            waited_s=self.waited_s,
+            talk=self.talk,
+            issues=self.issues,
+            ledger=self.ledger,
+        )
+
+    def resume(self) -> None:
+        """Go on from a state of another process: what it heard last ended with it."""
+        until = self.until
+        for source in sorted(self.talk.sources):
+            self.speech_stopped(source, until)
+        for record in self.ledger.tracks.values():
+            record.restart()
+        if self.present:
+            self.suspend(until)
 
     # --- what happens to the participant
 
@@ -126,7 +182,7 @@ class Session:
             self.speech_started(SERVER, max(word.since, at))
 
     def track_published(self, track: Track, at: float) -> None:
-        self.ledger.tracks[track.sid] = TrackLedger(track, self.watch.speaking_threshold)
+        self.ledger.tracks[track.sid] = TrackLedger.of(track, self.watch.speaking_threshold)
         self._tell.say(
             ev.TrackPublished,
             at,
@@ -208,7 +264,7 @@ class Session:
             # What became of the track follows: it ends, or at the next tick it is unknown.
             record.video.unwatched()
         else:
-            record.video.read(reading.frames, reading.freezes, at)
+            record.video.read(reading, at)
             self.judge_video(track_sid, at)
 
     def judge_video(self, track_sid: str, now: float) -> None:

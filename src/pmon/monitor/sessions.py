@@ -7,7 +7,7 @@ import msgspec
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.participant import Participant
-from pmon.monitor.session import Session
+from pmon.monitor.session import Session, SessionState
 from pmon.monitor.watch import Watch
 
 JOIN_TIMEOUT = "participant connection timeout"
@@ -72,7 +72,13 @@ class Sessions:
         return True
 
     def start(
-        self, job: str, dispatch: str, participant: Participant, watch: Watch, now: float
+        self,
+        job: str,
+        dispatch: str,
+        participant: Participant,
+        watch: Watch,
+        now: float,
+        state: SessionState | None = None,
     ) -> Session:
         session = Session(
             room=self.room,
@@ -84,11 +90,15 @@ class Sessions:
             anchor=self._anchor,
             now=now,
             emit=self.events.append,
+            state=state,
         )
         self._sessions[participant.identity, dispatch] = session
         self._by_job[job] = session
         self._by_identity.setdefault(participant.identity, []).append(session)
-        session.start(now)
+        if state is None:
+            session.start(now)
+        else:
+            session.resume()
         return session
 
     def end(

@@ -16,19 +16,19 @@ class Turn(msgspec.Struct, frozen=True):
         return self.ended_at - self.started_at
 
 
-class Talk:
+class Talk(msgspec.Struct):
     """Bills each moment once, however many microphones hear it, and never bills backwards.
 
     Runs are named by what heard them (a track sid), so that a stop ends only its own run.
     """
 
-    def __init__(self, since: float) -> None:
-        self._billed_until = since
-        self._started_at = since
-        self._latest_end = since
-        self._open: set[str] = set()
-        self._talk_time_s = 0.0
-        self.turns = 0
+    since: float
+    turns: int = 0
+    _billed_until: float = float("-inf")
+    _started_at: float = float("-inf")
+    _latest_end: float = float("-inf")
+    _open: set[str] = set()
+    _talk_time_s: float = 0.0
 
     @property
     def speaking(self) -> bool:
@@ -46,7 +46,7 @@ class Talk:
         if not began:
             return None
         # An onset is dated back, so it may lie before the end of the turn before or the session.
-        self._started_at = max(at, self._billed_until)
+        self._started_at = max(at, self._billed_until, self.since)
         self._latest_end = self._started_at
         return self._started_at
 

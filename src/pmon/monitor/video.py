@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pmon.monitor.events import TrackSource, VideoStateName
 from pmon.monitor.inputs import VideoReading
 
@@ -16,41 +18,35 @@ SCREEN: tuple[TrackSource, ...] = ("screen_share",)
 """A screen that does not change sends no frames and is not frozen."""
 
 
-class Video:
+class Video(msgspec.Struct):
     """What a receiver's frame counter says about a track.
 
     A verdict needs evidence: while nothing is received on purpose (muted, encrypted, not
     subscribed, connection down) the state says so or is unknown, and never frozen.
     """
 
-    def __init__(
-        self,
-        source: TrackSource,
-        *,
-        encrypted: bool,
-        muted: bool,
-        counters: VideoReading | None = None,
-    ) -> None:
-        self.source = source
-        self.state: VideoStateName = "unknown"
-        self.fps: float | None = None
-        self.frames = 0
-        self.freezes = 0
-        self._live_s = 0.0
-        self._live_frames = 0
-        self.last_frame_at: float | None = None
-        self.seen = False
-        """Whether anything was ever received, so that the counters mean something."""
-        self._encrypted = encrypted
-        self._muted = muted
-        self._looking_since: float | None = None
-        # The receiver may be older than the session: what it had counted is not the session's.
-        self._counters = (0, 0) if counters is None else (counters.frames, counters.freezes)
-        self._read_at: float | None = None
-        self._low_readings = 0
+    source: TrackSource
+    encrypted: bool
+    muted: bool
+    counters: VideoReading = VideoReading(frames=0, freezes=0)
+    """The receiver's, which may be older than the session: what it had counted by then is not
+    the session's.
+    """
+    state: VideoStateName = "unknown"
+    fps: float | None = None
+    frames: int = 0
+    freezes: int = 0
+    last_frame_at: float | None = None
+    seen: bool = False
+    """Whether anything was ever received, so that the counters mean something."""
+    _live_s: float = 0.0
+    _live_frames: int = 0
+    _looking_since: float | None = None
+    _read_at: float | None = None
+    _low_readings: int = 0
 
-    def muted(self, muted: bool) -> None:
-        self._muted = muted
+    def mute(self, muted: bool) -> None:
+        self.muted = muted
         self._look_again()
 
     def interrupted(self) -> None:
@@ -59,15 +55,15 @@ class Video:
 
     def unwatched(self) -> None:
         """The receiver is gone for a reason of our own; the next one counts from zero."""
-        self._counters = (0, 0)
+        self.counters = VideoReading(frames=0, freezes=0)
         self._look_again()
 
-    def read(self, frames: int, freezes: int, now: float) -> None:
+    def read(self, reading: VideoReading, now: float) -> None:
         """Take the running totals of the receiver."""
-        if frames < self._counters[0]:
-            self._counters = (0, 0)  # a new receiver, after the track was subscribed again
-        new, stopped = frames - self._counters[0], max(0, freezes - self._counters[1])
-        self._counters = (frames, freezes)
+        before, self.counters = self.counters, reading
+        if reading.frames < before.frames:  # a new receiver: the track was subscribed again
+            before = VideoReading(frames=0, freezes=0)
+        new, stopped = reading.frames - before.frames, max(0, reading.freezes - before.freezes)
         if self._looking_since is None:
             self._looking_since = now
         self.frames += new
@@ -86,9 +82,9 @@ class Video:
 
     def judge(self, now: float) -> VideoStateName:
         """The state as it stands now."""
-        if self._encrypted:
+        if self.encrypted:
             return "encrypted"
-        if self._muted:
+        if self.muted:
             return "muted"
         if self._looking_since is None:
             return "unknown"

@@ -1,0 +1,91 @@
+"""The media processes: a room stays in one, and one that is gone is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import psutil
+
+from pmon.app import messages as msg
+from pmon.app.place import MediaError, Place
+from pmon.monitor.view import RoomView
+from pmon.settings import Settings
+
+READY_S = 30.0
+
+
+class Pool:
+    """``PMON_WORKERS`` media processes. What they say comes to ``on_message``, on the loop."""
+
+    def __init__(self, settings: Settings, on_message: Callable[[msg.FromHost], None]) -> None:
+        self._on_message = on_message
+        self._places = [
+            Place(f"media-{number}", settings, self._heard) for number in range(settings.workers)
+        ]
+        self._place_of_room: dict[str, Place] = {}
+        self._rooms: dict[Place, list[RoomView]] = {}
+
+    @property
+    def rooms(self) -> list[RoomView]:
+        """How the rooms of all processes stood some seconds ago at most."""
+        return [room for rooms in self._rooms.values() for room in rooms]
+
+    @property
+    def processes(self) -> dict[str, psutil.Process]:
+        """The running ones by the name of their place."""
+        return {p.slot.name: p.process for p in self._places if p.process is not None}
+
+    async def start(self) -> None:
+        """Start all of them. Raises MediaError if one does not come up."""
+        for place in self._places:
+            place.start()
+        try:
+            async with asyncio.timeout(READY_S):
+                for place in self._places:
+                    await place.came_up()
+        except TimeoutError:
+            raise MediaError(f"a media process did not start within {READY_S:.0f} s") from None
+
+    def handle(self, message: msg.ToHost) -> None:
+        """Bring a message to the process whose business it is."""
+        match message:
+            case msg.StartJob(room=room):
+                place = self._place_of_room.get(room)
+                if place is None:
+                    # The fewest jobs: what a job costs shows only later.
+                    place = min(self._places, key=lambda p: len(p.slot.jobs))
+                    self._place_of_room[room] = place
+                place.ask(message)
+            case msg.EndDispatch(room=room):
+                if room in self._place_of_room:
+                    self._place_of_room[room].ask(message)
+            case msg.EndJob(job=job):
+                for place in self._places:
+                    if job in place.slot.jobs:
+                        place.ask(message)
+
+    def recycle(self, max_rss: int) -> None:
+        """Replace what has grown beyond ``max_rss`` bytes; the SDK leaks a little a connection."""
+        for place in self._places:
+            if place.process is not None and place.process.memory_info().rss > max_rss:
+                place.recycle()
+
+    async def drain(self) -> None:
+        """End all sessions, and wait until every process is gone."""
+        await asyncio.gather(*(place.drain() for place in self._places))
+
+    def kill(self) -> None:
+        """End the processes at once; nothing of what they watch is told."""
+        for place in self._places:
+            place.kill()
+
+    def _heard(self, place: Place, message: msg.FromHost) -> None:
+        if isinstance(message, msg.HostStatus):
+            self._rooms[place] = message.rooms
+        if isinstance(message, msg.JobEnded):
+            rooms = set(place.slot.rooms)
+            for room in [r for r, p in self._place_of_room.items() if p is place]:
+                if room not in rooms:
+                    del self._place_of_room[room]
+        self._on_message(message)

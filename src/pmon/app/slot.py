@@ -1,0 +1,88 @@
+"""A place for one media process: its jobs, and what another process needs to go on. Sans-IO.
+
+That is the running jobs with the last checkpoint of their sessions, and what was asked for and
+not done yet.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pmon.app import messages as msg
+
+BACKOFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
+"""Waits before the next process, the last one repeated. Dying at once must not fill a core."""
+STEADY_S = 60.0
+"""A process that lived for so long was sound: the next one need not wait."""
+
+
+class Slot:
+    """The jobs of one media process, over the lives of several."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.jobs: dict[str, msg.StartJob] = {}
+        self.load = 0.0
+        self._states: dict[str, bytes] = {}
+        self._running = False
+        self._endings: list[msg.EndJob | msg.EndDispatch] = []
+        """What has to end and has not ended yet: a process that dies first leaves it undone."""
+        self._deaths = 0
+        self._started_at = 0.0
+
+    @property
+    def rooms(self) -> list[str]:
+        """Where its jobs are, each once."""
+        return list(dict.fromkeys(job.room for job in self.jobs.values()))
+
+    # --- what goes to the process
+
+    def ask(self, message: msg.ToHost) -> list[msg.ToHost]:
+        """Take a message for the process. Returns what to send it now."""
+        match message:
+            case msg.StartJob(job=job):
+                self.jobs[job] = message
+            case msg.EndJob() | msg.EndDispatch():
+                self._endings.append(message)
+        return [message] if self._running else []
+
+    def ready(self, now: float) -> list[msg.ToHost]:
+        """A process is there. Returns what it has to be told first."""
+        self._running = True
+        self._started_at = now
+        starts = [
+            msgspec.structs.replace(job, state=self._states.get(name))
+            for name, job in self.jobs.items()
+        ]
+        return [*starts, *self._endings]
+
+    def pause(self) -> None:
+        """Its process hands over: what comes now is for the next one."""
+        self._running = False
+
+    # --- what comes from it
+
+    def heard(self, message: msg.FromHost) -> None:
+        """Take note of what the process said."""
+        match message:
+            case msg.Checkpoint(job=job, state=state):
+                if job in self.jobs:
+                    self._states[job] = state
+            case msg.JobEnded(job=job):
+                self.jobs.pop(job, None)
+                self._states.pop(job, None)
+                self._endings = [ending for ending in self._endings if self._is_due(ending)]
+
+    def gone(self, now: float) -> float:
+        """The process is gone. Returns how long to wait before the next."""
+        self._running = False
+        if now - self._started_at >= STEADY_S:
+            self._deaths = 0
+        self._deaths += 1
+        return BACKOFF_S[min(self._deaths - 1, len(BACKOFF_S) - 1)]
+
+    def _is_due(self, ending: msg.EndJob | msg.EndDispatch) -> bool:
+        if isinstance(ending, msg.EndJob):
+            return ending.job in self.jobs
+        wanted = (ending.room, ending.dispatch)
+        return any((job.room, job.dispatch) == wanted for job in self.jobs.values())

@@ -1,0 +1,137 @@
+"""Media processes: one that dies or grows too large is replaced, and its sessions go on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+from conftest import Dispatch, Join, StartWorker
+from livekit import api
+from worker import Worker
+
+from pmon.media.phrases import phrases
+
+
+def media_processes(worker: Worker) -> list[psutil.Process]:
+    return psutil.Process(worker.process.pid).children()
+
+
+def joined(worker: Worker) -> int:
+    """How often a room was joined."""
+    return sum(line["message"] == "joined the room" for line in worker.lines)
+
+
+async def until(condition: Callable[[], object], within_s: float = 15) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - processes tell nobody
+            await asyncio.sleep(0.1)
+
+
+async def gone(process: psutil.Process, within_s: float = 15) -> None:
+    await until(
+        lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, within_s
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_the_sessions_of_a_process_that_dies_go_on_in_another(
+    start_worker: StartWorker,
+    dispatch: Dispatch,
+    join: Join,
+    lkapi: api.LiveKitAPI,
+    room: str,
+    number: signal.Signals,
+) -> None:
+    """SIGTERM to the media process alone is how the SDK ends it after a panic."""
+    worker = await start_worker()
+    alice = await join("alice")
+    await dispatch(labels={"ticket": "7"})
+    await worker.wait("track_published")
+    await asyncio.sleep(1)
+    await alice.say(phrases()["welcome"])
+    before = await worker.wait("speaking_stopped")
+    await asyncio.sleep(6)  # a checkpoint and more
+    [process] = media_processes(worker)
+    process.send_signal(number)
+    killed_at = time.monotonic()
+    await worker.wait_for(lambda line: "a media process died" in line["message"])
+    await until(lambda: joined(worker) == 2)
+    assert time.monotonic() - killed_at < 15
+    await asyncio.sleep(1)
+    await alice.say(phrases()["numbers"])
+    after = await worker.wait("speaking_stopped", 2)
+    assert after["session"] == before["session"]
+    assert after["talk_time_s"] == pytest.approx(alice.talk_time_s, abs=0.4)
+    assert await worker.stop() == 0
+    for kind in ("session_started", "participant_connected", "track_published", "session_ended"):
+        assert len(worker.of(kind)) == 1, kind
+    (ended,) = worker.of("session_ended")
+    assert ended["labels"] == {"ticket": "7"}
+    assert ended["summary"]["turns"] == 2
+    assert 0.5 < ended["summary"]["coverage"]["unobserved_s"] < 15
+
+
+async def test_a_process_that_is_too_large_is_replaced_without_a_gap(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join, lkapi: api.LiveKitAPI, room: str
+) -> None:
+    worker = await start_worker(PMON_MAX_RSS="30MiB")  # less than it takes to begin with
+    alice = await join("alice")
+    await dispatch()
+    await worker.wait("track_published")
+    first = media_processes(worker)
+    await worker.wait_for(lambda line: line["message"] == "replacing a media process", 30)
+    await until(lambda: media_processes(worker) and not set(media_processes(worker)) & set(first))
+    await asyncio.sleep(1)
+    await alice.say(phrases()["welcome"])
+    await worker.wait("speaking_stopped")
+    assert await worker.stop() == 0
+    (ended,) = worker.of("session_ended")
+    assert ended["summary"]["talk_time_s"] == pytest.approx(alice.talk_time_s, abs=0.4)
+    assert ended["summary"]["coverage"]["unobserved_s"] < 1.5
+    for kind in ("session_started", "participant_connected", "track_published"):
+        assert len(worker.of(kind)) == 1, kind
+
+
+async def test_rooms_spread_over_the_processes_and_each_stays_in_one(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join, lkapi: api.LiveKitAPI, room: str
+) -> None:
+    worker = await start_worker(PMON_WORKERS="3")
+    rooms = [f"{room}-{number}" for number in range(6)]
+    for name in rooms:
+        for identity in ("alice", "bob"):
+            await join(identity, room=name)
+        await dispatch(room=name)
+    await worker.wait("participant_connected", 12, within_s=40)
+    listed = [
+        await lkapi.room.list_participants(api.ListParticipantsRequest(room=name)) for name in rooms
+    ]
+    for found in listed:
+        assert sum(p.identity.startswith("pmon-") for p in found.participants) == 1
+    assert len(media_processes(worker)) == 3
+    # Each process holds two of the rooms' connections: killing one disturbs no other room.
+    media_processes(worker)[0].kill()
+    await until(lambda: joined(worker) >= 8)
+    assert joined(worker) == 8
+    assert await worker.stop() == 0
+    assert len(worker.of("session_ended")) == 12
+    assert len(worker.of("session_started")) == 12
+
+
+async def test_no_process_outlives_the_supervisor(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join, lkapi: api.LiveKitAPI, room: str
+) -> None:
+    """Killed for want of memory, it can say goodbye to nobody."""
+    worker = await start_worker()
+    await join("alice")
+    await dispatch()
+    await worker.wait("participant_connected")
+    [process] = media_processes(worker)
+    os.kill(worker.process.pid, signal.SIGKILL)
+    await gone(process)
+    found = await lkapi.room.list_participants(api.ListParticipantsRequest(room=room))
+    assert [p.identity for p in found.participants] == ["alice"], "it has left the room"
