@@ -74,6 +74,7 @@ def test_who_was_waited_for_is_still_waited_for() -> None:
 def test_what_happened_to_tracks_in_between_is_told() -> None:
     room = meeting().handed_over(gap_s=2.0)
     room.connected(person("alice", microphone(muted=True), microphone("TR_new")))
+    room.to(60.0)
     assert [e.track_sid for e in room.of(ev.TrackUnpublished)] == ["TR_cam"]
     assert [e.track_sid for e in room.of(ev.TrackPublished)] == ["TR_new"]
     assert [e.track_sid for e in room.of(ev.TrackMuted)] == ["TR_mic"]

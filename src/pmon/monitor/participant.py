@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pmon.monitor.events import ParticipantKind, QualityLevel
 from pmon.monitor.inputs import (
     OPT_OUT_ATTRIBUTE,
@@ -47,6 +49,18 @@ class Track:
         """
         reading = self.readings.get(threshold)
         return at if reading is None else min(at, max(reading.speech_until, at - 1.0))
+
+
+class Lost(msgspec.Struct):
+    """A track that is reported gone at ``at``, which is believed later.
+
+    A reconnect of our own first shows up as everybody unpublishing everything; the same tracks
+    are back some seconds later.
+    """
+
+    track: Track
+    at: float
+    believe_at: float
 
 
 class ServerWord:
@@ -102,6 +116,8 @@ class Participant:
         self.kind: ParticipantKind = "unknown"
         self.attributes: dict[str, str] = {}
         self.tracks: dict[str, Track] = {}
+        self.lost: dict[str, Lost] = {}
+        """Tracks that are reported gone, but not believed to be yet."""
         self.present = False
         self.left_at: float | None = None
         """Reported gone at this time, but not believed yet."""
@@ -110,6 +126,8 @@ class Participant:
         self.leave_in_doubt = False
         """The own connection broke since, so the leave may have been nothing but that."""
         self.quality: QualityLevel = "unknown"
+        self.quality_before: QualityLevel = "unknown"
+        """The last before the own connection was lost."""
         self.word = ServerWord()
 
     def take(self, info: ParticipantInfo) -> None:

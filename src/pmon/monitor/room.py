@@ -8,7 +8,7 @@ from enum import Enum
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.inputs import AudioReading, ParticipantInfo, TrackInfo, VideoReading
-from pmon.monitor.participant import LEAVE_GRACE_S, Participant, Track
+from pmon.monitor.participant import LEAVE_GRACE_S, Lost, Participant, Track
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.sessions import JOIN_TIMEOUT, EndedJob, Sessions
 from pmon.monitor.speech import Speech
@@ -133,6 +133,8 @@ class RoomMonitor:
         self._connected_at = now
         infos = {info.identity: info for info in present}
         for participant in self.participants.values():
+            for lost in participant.lost.values():
+                lost.believe_at = self._settled_at(now)
             if participant.present and participant.identity not in infos:
                 if participant.left_at is None:
                     self._doubt(participant, "unknown", self._suspended_at)
@@ -153,7 +155,10 @@ class RoomMonitor:
         for participant in self.participants.values():
             participant.believe_leave_at = float("inf")
             participant.leave_in_doubt = participant.left_at is not None
+            participant.quality_before = participant.quality
             participant.quality = "unknown"
+            for lost in participant.lost.values():
+                lost.believe_at = float("inf")
             self._speech.close(participant, now)
         for session in self.sessions.all():
             session.suspend(now)
@@ -166,7 +171,13 @@ class RoomMonitor:
         for participant in self.participants.values():
             if participant.left_at is not None:
                 participant.believe_leave_at = self._settled_at(now)
+            for lost in participant.lost.values():
+                lost.believe_at = self._settled_at(now)
             self._enter_waiting(participant, now)
+            if participant.left_at is None and participant.tracks and not participant.lost:
+                # Their subscriptions outlived the outage, and of those the server tells changes
+                # alone: what held before it holds on.
+                self.quality(participant.identity, participant.quality_before, now)
 
     def renamed(self, room_sid: str) -> None:
         """The room has this sid: a server that was restarted gives it another one."""
@@ -204,7 +215,7 @@ class RoomMonitor:
         if participant is None:
             return
         self._advance(self.sessions.of(participant), now)
-        was_out = participant.opted_out
+        was_out, was_in_call = participant.opted_out, participant.in_call
         participant.attributes = attributes
         if participant.opted_out or not participant.in_call:
             self._speech.close(participant, now)
@@ -213,6 +224,8 @@ class RoomMonitor:
                 session.opt_out(now)
             elif session.present and was_out and not participant.opted_out:
                 session.watch_tracks(now)
+        if participant.in_call and not was_in_call:
+            self._speech.answered(participant, now)
 
     def track_published(self, identity: str, info: TrackInfo, now: float) -> None:
         participant = self.participants.get(identity)
@@ -220,6 +233,9 @@ class RoomMonitor:
             return
         if info.sid in participant.tracks:
             self.track_muted(info.sid, info.muted, now)
+            return
+        if info.sid in participant.lost:
+            self._find(participant, info, now)
             return
         self._advance(self.sessions.of(participant), now)
         track = participant.tracks[info.sid] = Track(info)
@@ -234,8 +250,11 @@ class RoomMonitor:
         self._advance(self.sessions.of(participant), now)
         self._speech.close_track(participant, track, now)
         del participant.tracks[track_sid], self._owners[track_sid]
+        connected = self.link is Link.CONNECTED
+        believe_at = now + LEAVE_GRACE_S if connected else float("inf")
+        participant.lost[track_sid] = Lost(track, now, believe_at)
         for session in self._watching(participant):
-            session.track_unpublished(track, now)
+            session.track_lost(track_sid)
         self._speech.tick(participant, now)
 
     def track_muted(self, track_sid: str, muted: bool, now: float) -> None:
@@ -255,7 +274,7 @@ class RoomMonitor:
     def speech(self, track_sid: str, threshold: float, speaking: bool, at: float) -> None:
         """A meter found that speech began or ended at ``at``."""
         participant, track = self._track(track_sid)
-        if participant is not None and track is not None and participant.in_call:
+        if participant is not None and track is not None:
             self._speech.metered(participant, track, threshold, speaking, at)
 
     def audio(self, track_sid: str, reading: AudioReading) -> None:
@@ -265,7 +284,7 @@ class RoomMonitor:
             return
         track.readings[reading.threshold] = reading
         for session in self._watching(participant):
-            session.audio(track_sid, reading)
+            session.audio(track_sid, reading, counts=participant.in_call)
 
     def speakers(self, identities: Iterable[str], now: float) -> None:
         """The server's speaker event, for those of whom it is all there is."""
@@ -303,6 +322,8 @@ class RoomMonitor:
         self._advance(self.sessions.all(), now)
         for participant in list(self.participants.values()):
             self._speech.tick(participant, now)
+            if participant.left_at is None:
+                self._give_up(participant, now)
             if participant.left_at is not None and now >= participant.believe_leave_at:
                 self._leave(participant, participant.left_at, now)
         for session in self.sessions.all():
@@ -377,6 +398,7 @@ class RoomMonitor:
     def _leave(self, participant: Participant, left_at: float, now: float) -> None:
         for sid in list(participant.tracks):
             self.track_unpublished(sid, left_at)
+        self._give_up(participant, float("inf"))
         participant.present = False
         participant.left_at = None
         participant.quality = "unknown"
@@ -388,6 +410,23 @@ class RoomMonitor:
             if session.watch.end_on_disconnect:
                 self._end(session, "participant_left", now)
         self._forget(participant)
+
+    def _find(self, participant: Participant, info: TrackInfo, now: float) -> None:
+        """A track that was reported gone is there: it was our own connection that was gone."""
+        self._advance(self.sessions.of(participant), now)
+        track = participant.lost.pop(info.sid).track
+        participant.tracks[info.sid] = track
+        self._owners[info.sid] = participant
+        for session in self._watching(participant):
+            session.track_found(track, now)
+        self.track_muted(info.sid, info.muted, now)
+
+    def _give_up(self, participant: Participant, now: float) -> None:
+        """Believe that tracks are gone which have been reported so for long enough."""
+        for sid in [sid for sid, lost in participant.lost.items() if lost.believe_at <= now]:
+            lost = participant.lost.pop(sid)
+            for session in self._watching(participant):
+                session.track_unpublished(lost.track, lost.at)
 
     def _tick_timeouts(self, session: Session, now: float) -> None:
         gone = self.link is Link.MISSING

@@ -197,6 +197,22 @@ class Session:
         if onset is not None and self.watch.audio:
             self.speech_started(track.sid, onset)
 
+    def track_lost(self, track_sid: str) -> None:
+        """A track is reported gone; it ends or is found again."""
+        record = self.ledger.tracks.get(track_sid)
+        if record is not None:
+            record.gone = True
+
+    def track_found(self, track: Track, at: float) -> None:
+        """A track that was reported gone is there, with a new meter."""
+        record = self.ledger.tracks.get(track.sid)
+        if record is None:
+            self.track_published(track, at)
+            return
+        record.gone = False
+        record.restart()
+        self.judge_video(track.sid, at)
+
     def track_unpublished(self, track: Track, at: float) -> None:
         self.speech_stopped(track.sid, at)
         record = self.ledger.tracks.get(track.sid)
@@ -244,10 +260,15 @@ class Session:
             until = at if track is None else track.speech_end(self.watch.speaking_threshold, at)
             self.speech_stopped(source, until)
 
-    def audio(self, track_sid: str, reading: AudioReading) -> None:
+    def audio(self, track_sid: str, reading: AudioReading, *, counts: bool = True) -> None:
+        """The totals of a meter; what does not count is nobody's speech, such as ringing."""
         record = self.ledger.tracks.get(track_sid)
-        if record is not None and reading.threshold == self.watch.speaking_threshold:
+        if record is None or reading.threshold != self.watch.speaking_threshold:
+            return
+        if counts:
             record.read(reading)
+        else:
+            record.meter = reading
 
     # --- link and video
 
@@ -279,7 +300,8 @@ class Session:
                 self.issues.observe(
                     "video_frozen",
                     video.state == "frozen",
-                    now,
+                    # Nothing is known of the time since.
+                    now if video.read_at is None else video.read_at,
                     track_sid=track_sid,
                     since=video.last_frame_at,
                     evidence={"frames": video.frames},

@@ -28,12 +28,19 @@ class Speech:
             track.runs[threshold] = at
         else:
             track.runs.pop(threshold, None)
-        for session in self._listening(participant):
+        for session in self._listening(participant) if participant.in_call else ():
             if session.watch.speaking_threshold == threshold:
                 if speaking:
                     session.speech_started(track.sid, at)
                 else:
                     session.speech_stopped(track.sid, at)
+
+    def answered(self, participant: Participant, now: float) -> None:
+        """A call was picked up: what is being said counts from here on."""
+        for track in participant.tracks.values():
+            for session in self._listening(participant):
+                if session.watch.speaking_threshold in track.runs:
+                    session.speech_started(track.sid, now)
 
     def told(self, participants: Iterable[Participant], named: set[str], now: float) -> None:
         """The server named those who began to speak or grew louder."""

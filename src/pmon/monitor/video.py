@@ -11,6 +11,8 @@ FROZEN_AFTER_S = 3.0
 """Without a frame for so long a picture is called frozen; the issue comes later (RULES)."""
 DRY_AFTER_S = 10.0
 """Watched for so long without a first frame, a track is dry."""
+STALE_AFTER_S = 7.0
+"""Counters are read every 2 s. Without a reading for so long nothing is known any more."""
 LOW_FPS = 5.0
 """A camera under this many frames a second in two readings running is low."""
 
@@ -42,7 +44,7 @@ class Video(msgspec.Struct):
     _live_s: float = 0.0
     _live_frames: int = 0
     _looking_since: float | None = None
-    _read_at: float | None = None
+    read_at: float | None = None
     _low_readings: int = 0
 
     def mute(self, muted: bool) -> None:
@@ -71,14 +73,14 @@ class Video(msgspec.Struct):
         if new:
             self.seen = True
             self.last_frame_at = now
-        if self._read_at is not None and now > self._read_at:
-            elapsed_s = now - self._read_at
+        if self.read_at is not None and now > self.read_at:
+            elapsed_s = now - self.read_at
             self.fps = new / elapsed_s
             self._low_readings = self._low_readings + 1 if self.fps < LOW_FPS else 0
             if new:
                 self._live_s += elapsed_s
                 self._live_frames += new
-        self._read_at = now
+        self.read_at = now
 
     def judge(self, now: float) -> VideoStateName:
         """The state as it stands now."""
@@ -86,13 +88,15 @@ class Video(msgspec.Struct):
             return "encrypted"
         if self.muted:
             return "muted"
-        if self._looking_since is None:
+        if self._looking_since is None or self.read_at is None:
+            return "unknown"
+        if now - self.read_at > STALE_AFTER_S:
             return "unknown"
         if self.last_frame_at is None:
-            return "dry" if now - self._looking_since >= DRY_AFTER_S else "unknown"
+            return "dry" if self.read_at - self._looking_since >= DRY_AFTER_S else "unknown"
         if self.source in SCREEN:
             return "live"
-        if now - self.last_frame_at >= FROZEN_AFTER_S:
+        if self.read_at - self.last_frame_at >= FROZEN_AFTER_S:
             return "frozen"
         return "low" if self._low_readings >= 2 else "live"
 
@@ -102,5 +106,5 @@ class Video(msgspec.Struct):
         return self._live_frames / self._live_s if self._live_s > 0 else None
 
     def _look_again(self) -> None:
-        self._looking_since = self.last_frame_at = self._read_at = self.fps = None
+        self._looking_since = self.last_frame_at = self.read_at = self.fps = None
         self._low_readings = 0
