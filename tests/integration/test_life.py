@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import aiohttp
@@ -192,6 +193,40 @@ def test_missing_and_bad_settings_are_named_all_at_once() -> None:
     ):
         assert name in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_only_shows_at_the_start_is_named_all_at_once(
+    livekit_server: LocalServer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run_worker(
+            LIVEKIT_URL=livekit_server.url,
+            LIVEKIT_API_KEY=livekit_server.api_key,
+            LIVEKIT_API_SECRET=livekit_server.api_secret,
+            PMON_HTTP_PORT=str(taken.getsockname()[1]),
+            PMON_RECORD=str(tmp_path / "file" / "folder"),
+        )
+    assert done.returncode == 2
+    assert "PMON_HTTP_PORT" in done.stderr
+    assert "PMON_RECORD" in done.stderr
+
+
+@pytest.mark.parametrize("after_s", [0.3, 0.6, 0.9])
+def test_a_signal_while_it_starts_is_no_failure(after_s: float) -> None:
+    """There is nothing to drain yet; sooner than this Python itself has not started."""
+    command = Path(sys.executable).with_name("pmon-worker")
+    env = {"PATH": "/usr/bin", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret"}
+    env |= {"LIVEKIT_URL": "ws://127.0.0.1:1", "PMON_HTTP_PORT": "0"}
+    with subprocess.Popen([str(command)], env=env, stdout=subprocess.DEVNULL) as process:
+        try:
+            time.sleep(after_s)
+            process.terminate()
+            assert process.wait(20) in (0, -signal.SIGTERM if after_s < 0.5 else 0)
+        finally:
+            process.kill()
 
 
 def test_a_wrong_secret_ends_the_start(livekit_server: LocalServer) -> None:

@@ -40,6 +40,7 @@ class Wiretap:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._refuse_until = 0.0
+        self._refuse_rooms_until = 0.0
         self._agents: set[asyncio.Transport] = set()
         self._others: set[asyncio.Transport] = set()
         self._port = 0
@@ -105,6 +106,15 @@ class Wiretap:
         for transport in self._agents:
             transport.abort()
 
+    def cut_rooms(self, refuse_s: float = 0.0) -> None:
+        """Drop the signal connections of all rooms, and refuse new ones for a while.
+
+        Cut alone, a client resumes; refused, it makes its whole connection again.
+        """
+        self._refuse_rooms_until = time.monotonic() + refuse_s
+        for transport in self._others:
+            transport.abort()
+
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:
         """Keep the workers' websockets open but let no message of either side through."""
@@ -156,7 +166,8 @@ class Wiretap:
         self, request: web.Request, url: URL, headers: CIMultiDict[str]
     ) -> web.StreamResponse:
         is_agent = request.path == "/agent"
-        if is_agent and time.monotonic() < self._refuse_until:
+        refused = self._refuse_until if is_agent else self._refuse_rooms_until
+        if time.monotonic() < refused:
             return web.Response(status=503)
         wanted = request.headers.get("Sec-WebSocket-Protocol", "")
         protocols = [name.strip() for name in wanted.split(",") if name.strip()]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +124,33 @@ def test_half_a_surrogate_pair_is_no_error(pipe: Pipe, log: logging.Logger) -> N
     attach(log, pipe.into)
     log.warning("\udc80")
     assert pipe.read(b"\n") == ["\\udc80:"]
+
+
+LIMITED = f"""
+import logging, resource, sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_log_writer import attach
+import os
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+log = logging.getLogger("pmon")
+writer = attach(log, fd)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+for n in range(4):
+    log.warning("%d" + "x" * 400, n)
+deadline = time.monotonic() + 10
+while writer._lost < 2 and time.monotonic() < deadline:
+    time.sleep(0.01)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+log.warning("whole")
+time.sleep(0.2)
+writer.drain(5)
+"""
+
+
+def test_a_disk_that_fills_in_the_middle_of_a_line_spoils_no_other(tmp_path: Path) -> None:
+    """The size limit makes a write come back short; it holds for a whole process."""
+    log = tmp_path / "log"
+    subprocess.run([sys.executable, "-c", LIMITED, str(log)], timeout=60, check=True)
+    lines = log.read_text().splitlines()
+    assert lines[-2:] == ["whole:", "log lines were lost:2"]
+    assert [line[:1] for line in lines] == ["0", "1", "2", "w", "l"]

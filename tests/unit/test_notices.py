@@ -22,7 +22,8 @@ class Room:
     """A room with notices, whose time the test tells."""
 
     def __init__(self, *people: str, enabled: bool = True) -> None:
-        self.notices = Notices(enabled)
+        self.opted_out: set[str] = set()
+        self.notices = Notices(enabled, lambda identity: identity not in self.opted_out)
         self.now = 100.0
         for identity in people:
             self.notices.joined(identity, False, self.now)
@@ -38,6 +39,16 @@ class Room:
 
     def connects(self, identity: str, session: str = "") -> None:
         self.happens(ev.ParticipantConnected, identity, session)
+
+    def publishes(self, identity: str, track_sid: str) -> None:
+        event = ev.TrackPublished(
+            **base(identity, f"s-{identity}") | {"track_sid": track_sid},
+            kind="audio",
+            source="microphone",
+            muted=False,
+            encrypted=False,
+        )
+        self.notices.event(event, self.now)
 
     def starts(self, identity: str, session: str = "") -> None:
         self.happens(ev.SpeakingStarted, identity, session)
@@ -321,6 +332,28 @@ def test_events_of_unknown_sessions_are_ignored() -> None:
     room.starts("alice", "other")
     room.ends("alice", "other")
     assert room.due() == []
+
+
+def test_who_opted_out_is_welcomed_once_they_opt_in_again() -> None:
+    """The welcome says that one is measured, which must be true."""
+    room = Room("alice")
+    room.opted_out.add("alice")
+    room.watch("alice", NotificationPreferences())
+    room.connects("alice")
+    assert room.due() == []
+    room.opted_out.clear()
+    for sid in ("TR_1", "TR_2"):
+        room.publishes("alice", sid)
+    assert [(m["action"], to) for m, to in room.due()] == [("welcome", ["alice"])]
+
+
+def test_who_opts_out_while_the_welcome_waits_gets_none() -> None:
+    room = Room("alice", "blocker")
+    room.watch("alice", NotificationPreferences())
+    room.block()
+    room.connects("alice")
+    room.opted_out.add("alice")
+    assert room.due(after_s=5) == []
 
 
 # --- not too often

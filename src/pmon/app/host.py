@@ -70,7 +70,7 @@ class _Room:
         emit: Callable[[FromHost], None],
     ) -> None:
         self.monitor = RoomMonitor(name, anchor, opt_out=settings.opt_out)
-        self.notices = Notices(settings.enable_notifications)
+        self.notices = Notices(settings.enable_notifications, self.monitor.is_monitored)
         self.connection = RoomConnection(
             self.monitor, settings, server, tier, self.notices, self._on_change
         )

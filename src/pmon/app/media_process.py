@@ -58,6 +58,8 @@ async def _listen(channel: Channel[msg.ToHost], host: Host) -> None:
             host.handle(message)
         except Exception:  # one job that it cannot take must not end the others
             log.exception("the host failed", request=type(message).__name__)
+            if isinstance(message, msg.StartJob):
+                channel.send(msg.JobEnded(job=message.job, error="the monitor failed"))
 
 
 def main() -> None:

@@ -41,6 +41,9 @@ SWEEP_S = 30.0
 LOAD_S = 0.5
 RECYCLE_S = 10.0
 LAST_LINE_S = 0.5
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAME_SIGNAL_S = 0.5
+"""Two signals within so long are one: some tools signal a process and then its whole group."""
 MAIN = "main"
 """This process, in the metrics."""
 PROTOCOL_VERSION = 1
@@ -86,6 +89,7 @@ class Supervisor:
         """One start of the worker: with a number behind it, an event's id is unique for ever."""
         self._seq = 0
         self._stopping = asyncio.Event()
+        self._stopped_at = 0.0
         self._background: set[asyncio.Task[None]] = set()
 
     # --- what the web pages ask
@@ -119,10 +123,8 @@ class Supervisor:
     # --- life
 
     async def run(self) -> int:
-        if self._record is not None:
-            self._record.start()
-        await self._web.start()
         self._take_signals()
+        await self._start_outputs()
         await self._pool.start()
         log.info(
             "starting worker",
@@ -151,6 +153,22 @@ class Supervisor:
                 task.cancel()
             await self._drain()
 
+    async def _start_outputs(self) -> None:
+        """Raises one SettingsError for all that is wrong with where they go."""
+        problems = []
+        try:
+            await self._web.start()
+        except SettingsError as error:
+            problems.append(str(error))
+        try:
+            if self._record is not None:
+                self._record.start()
+        except SettingsError as error:
+            problems.append(str(error))
+        if problems:
+            await self._web.aclose()
+            raise SettingsError("\n".join(problems))
+
     async def _drain(self) -> None:
         """End what runs, with its summaries, and let every output finish."""
         self._agent.drain()
@@ -166,18 +184,23 @@ class Supervisor:
             await self._record.aclose()
         await self._web.aclose()
         log.info("worker stopped")
+        _ignore_signals()
 
     def _take_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
 
     def _on_signal(self) -> None:
+        now = time.monotonic()
         if self._stopping.is_set():
+            if now - self._stopped_at < SAME_SIGNAL_S:
+                return
             log.warning("leaving at once, on a second signal")
             self._pool.kill()
             log_output.drain(LAST_LINE_S)
             os._exit(1)
+        self._stopped_at = now
         self._stopping.set()
 
     # --- from the server
@@ -334,6 +357,16 @@ class Supervisor:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _ignore_signals() -> None:
+    """All is done: a signal that comes now must not turn the exit code into a failure."""
+    loop = asyncio.get_running_loop()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    for number in SIGNALS:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _fields(action: msgspec.Struct) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class LocalServer:
                     "udp_port": self._udp_port,
                     "tcp_port": 0,
                     "enable_loopback_candidate": True,
-                    "interfaces": {"includes": ["lo"]},
+                    "interfaces": {"includes": ["lo", "lo0"]},
                     "ips": {"includes": ["127.0.0.1/32"]},
                     "stun_servers": ["127.0.0.1:9"],
                 },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -49,9 +50,16 @@ def _run(**flags: str | None) -> NoReturn:
     unknown = find_unknown_variables(os.environ)
     if unknown:
         log.warning("unknown variables are ignored", variables=unknown)
+    # Loading the SDK takes a second, in which there is nothing to drain yet. Without a handler
+    # the first process of a container would not even hear of it.
+    signal.signal(signal.SIGTERM, _leave)
     code = _work(settings)
     drain(LAST_LINES_S)
     sys.exit(code)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    sys.exit(0)
 
 
 def _work(settings: Settings) -> int:

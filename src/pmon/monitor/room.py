@@ -311,6 +311,11 @@ class RoomMonitor:
             for session in self._watching(participant):
                 session.video(track_sid, reading, now)
 
+    def is_monitored(self, identity: str) -> bool:
+        """Whether somebody is watched or would be: everybody who has not opted out."""
+        participant = self.participants.get(identity)
+        return participant is None or not participant.opted_out
+
     def owner(self, track_sid: str) -> Participant | None:
         """Whose track this is."""
         return self._owners.get(track_sid)

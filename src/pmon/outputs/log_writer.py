@@ -30,6 +30,7 @@ class LineWriter(logging.handlers.QueueHandler):
         self._lines: queue.Queue[bytes | None] = queue.Queue(backlog)
         super().__init__(self._lines)
         self._fd = fd
+        self._broken_off = False
         self._lost = 0
         self._counting = threading.Lock()
         # A daemon, and no file object of Python's: a write that hangs must not keep the exit.
@@ -83,9 +84,12 @@ class LineWriter(logging.handlers.QueueHandler):
                 _log.warning("log lines were lost", extra={"lost": lost})
 
     def _write(self, line: bytes) -> None:
-        view = memoryview(line)
+        # A full disk can take half a line: the next one must not be glued to it.
+        view = memoryview(b"\n" + line if self._broken_off else line)
         while view:
             try:
-                view = view[os.write(self._fd, view) :]
+                written = os.write(self._fd, view)
+                view = view[written:]
+                self._broken_off = bool(view)
             except BlockingIOError:  # whoever shares it with us has set it so
                 select.select([], [self._fd], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -59,8 +60,12 @@ class Notices:
     and one that leads back to what was told last cancels it.
     """
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(
+        self, enabled: bool, is_monitored: Callable[[str], bool] = lambda identity: True
+    ) -> None:
+        """``is_monitored`` tells who has not opted out: nobody else is told that they are."""
         self._enabled = enabled
+        self._is_monitored = is_monitored
         self._sessions: dict[str, _Session] = {}
         self._active: dict[str, bool] = {}
         """Who can receive data, and whether they are an agent."""
@@ -99,6 +104,8 @@ class Notices:
             case ev.ParticipantConnected():
                 session.connected_at = event.time.timestamp()
                 self._ask_for_welcome(session.identity)
+            case ev.TrackPublished():  # the first sign of somebody who opts in again
+                self._ask_for_welcome(session.identity)
             case ev.SpeakingStarted():
                 self._change("speaking_alerts", session, True, False, event)
             case ev.SpeakingStopped():
@@ -129,7 +136,7 @@ class Notices:
         return [s for s in self._sessions.values() if s.identity == identity]
 
     def _ask_for_welcome(self, identity: str) -> None:
-        if identity not in self._active:
+        if identity not in self._active or not self._is_monitored(identity):
             return
         for session in self._of(identity):
             if session.connected_at is not None and not session.welcomed:
@@ -188,6 +195,8 @@ class Notices:
     def _next_welcome(self) -> Packet | None:
         identity, timestamp = next(iter(self._welcomes.items()))
         del self._welcomes[identity]
+        if not self._is_monitored(identity):
+            return None
         recipients: set[Recipients] = set()
         for session in self._of(identity):
             if session.connected_at is not None and not session.welcomed:
