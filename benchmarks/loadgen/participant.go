@@ -19,6 +19,7 @@ import (
 const (
 	joinTries   = 3
 	joinTimeout = 20 * time.Second
+	rejoinAfter = 2 * time.Second
 	// What browsers do: a sender report every second for video, every five for audio alone.
 	videoReports = time.Second
 	audioReports = 5 * time.Second
@@ -66,8 +67,8 @@ func (p *participant) join(ctx context.Context) (err error) {
 	return err
 }
 
-func (p *participant) joinOnce(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+func (p *participant) joinOnce(whole context.Context) error {
+	ctx, cancel := context.WithTimeout(whole, joinTimeout)
 	defer cancel()
 	token, err := p.token()
 	if err != nil {
@@ -78,12 +79,7 @@ func (p *participant) joinOnce(ctx context.Context) error {
 		return err
 	}
 	leaving := &atomic.Bool{}
-	room := lksdk.NewRoom(&lksdk.RoomCallback{OnDisconnectedWithReason: func(reason lksdk.DisconnectionReason) {
-		if !leaving.Load() {
-			p.lost.Store(time.Now().UnixMicro())
-			complain("%s in %s lost its connection: %s", p.identity, p.room, reason)
-		}
-	}})
+	room := lksdk.NewRoom(p.callback(whole, leaving))
 	if err := room.JoinWithContextAndToken(ctx, p.options.url, token, options...); err != nil {
 		return err
 	}
@@ -93,6 +89,19 @@ func (p *participant) joinOnce(ctx context.Context) error {
 		p.setMuted(true)
 	}
 	return nil
+}
+
+func (p *participant) callback(ctx context.Context, leaving *atomic.Bool) *lksdk.RoomCallback {
+	return &lksdk.RoomCallback{
+		OnReconnected: func() { go p.muteAgain() },
+		OnDisconnectedWithReason: func(reason lksdk.DisconnectionReason) {
+			if !leaving.Load() {
+				p.lost.Store(time.Now().UnixMicro())
+				complain("%s lost its connection: %s", p, reason)
+				go p.comeBack(ctx)
+			}
+		},
+	}
 }
 
 func (p *participant) token() (string, error) {
@@ -145,6 +154,16 @@ func (p *participant) connectOptions() ([]lksdk.ConnectOption, error) {
 	return options, nil
 }
 
+// comeBack joins again after the SDK gave up, until it works.
+func (p *participant) comeBack(ctx context.Context) {
+	p.leave()
+	for pause(ctx, rejoinAfter) {
+		if p.join(ctx) == nil {
+			return
+		}
+	}
+}
+
 // leave leaves the room; nothing happens to who is not in it.
 func (p *participant) leave() {
 	p.joining.Lock()
@@ -187,12 +206,25 @@ func (p *participant) setMuted(on bool) {
 	} else {
 		closeSpan(p.mutedAt, unixNow())
 	}
+	p.tellMuted(on)
+}
+
+// muteAgain tells a restarted server of a mute: the SDK publishes again, but unmuted.
+func (p *participant) muteAgain() {
+	p.joining.Lock()
+	defer p.joining.Unlock()
+	if p.joined != nil && p.mic.muted.Load() {
+		p.tellMuted(true)
+	}
+}
+
+func (p *participant) tellMuted(on bool) {
 	publication := p.joined.LocalParticipant.GetTrackPublication(livekit.TrackSource_MICROPHONE)
 	if local, ok := publication.(*lksdk.LocalTrackPublication); ok {
 		local.SetMuted(on)
 		return
 	}
-	complain("%s in %s has no microphone to mute", p.identity, p.room)
+	complain("%s has no microphone to mute", p)
 }
 
 func (p *participant) String() string { return fmt.Sprintf("%s in %s", p.identity, p.room) }

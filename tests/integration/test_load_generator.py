@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,12 @@ class Listener:
                 self.sizes[identity].append((event.frame.width, event.frame.height))
         finally:
             await stream.aclose()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.1)
 
     async def __aenter__(self) -> Listener:
         return self
@@ -213,6 +220,33 @@ async def test_with_churn_people_leave_and_mute_and_come_back(livekit_server: Lo
         for start, end in person.segments:
             assert not any(on + 0.03 < (start + end) / 2 < off for on, off in person.muted)
     assert generator.errors() == ""
+
+
+async def test_after_a_restart_of_the_server_all_are_back(own_server: LocalServer) -> None:
+    server = own_server
+    load = Load(participants=4, talk_share=0.6, burst=2, muted=0.25, dtx=True)
+    generator = LoadGenerator(server.url, server.api_key, server.api_secret, load)
+    async with generator, Listener() as listener:
+        await asyncio.sleep(2)
+        server.kill()
+        await asyncio.sleep(2)
+        await asyncio.to_thread(server.start)
+        await listener.join(server, "load-000")
+        people = generator.truth.rooms["load-000"]
+        muted = {identity: person.kind == "muted" for identity, person in people.items()}
+
+        def back() -> dict[str, bool]:
+            return {
+                identity: publication.muted
+                for identity, participant in listener.room.remote_participants.items()
+                for publication in participant.track_publications.values()
+            }
+
+        async with asyncio.timeout(30):
+            await listener.until(
+                lambda: back() == muted and sum(map(len, listener.heard.values())) > 300
+            )
+    assert generator.truth.ended
 
 
 async def test_a_duration_ends_it_and_everybody_has_left(livekit_server: LocalServer) -> None:
