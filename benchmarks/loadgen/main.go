@@ -66,6 +66,8 @@ func run(ctx context.Context, o *options) error {
 		pacer.run(pacing)
 	}()
 
+	ctx, endJoining := context.WithCancel(ctx)
+	defer endJoining()
 	began := time.Now()
 	err = inParallel(people, joinAtOnce, func(p *participant) error {
 		if err := p.join(ctx); err != nil {
@@ -92,15 +94,16 @@ func run(ctx context.Context, o *options) error {
 		})
 		stay(ctx, o, people)
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // told to stop while joining
+	}
+	endJoining() // or somebody comes back in the middle of it
 	_ = inParallel(people, leaveAtOnce, func(p *participant) error {
 		p.leave()
 		return nil
 	})
 	stopPacing()
 	<-paced
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil // told to stop while joining
-	}
 	packets := 0
 	for _, p := range people {
 		p.mic.finish(unixNow())
