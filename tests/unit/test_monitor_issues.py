@@ -175,6 +175,17 @@ class TestVideo:
         assert track.freezes == (1 if receiver == "kept" else 2)
         assert track.fps == pytest.approx(15.0)
 
+    def test_a_first_look_after_a_gap_is_no_verdict_either(self, meeting: Meeting) -> None:
+        """Its counters may still be those of before."""
+        self.feed(meeting, 20, fps=15)
+        meeting.now = 60.0
+        meeting.monitor.video("TR_cam", VideoReading(frames=300, freezes=0), 60.0)
+        meeting.to(62)
+        assert "frozen" not in [e.to for e in meeting.of(ev.VideoState)]
+        self.feed(meeting, 90, fps=0)
+        (frozen,) = [e for e in meeting.of(ev.VideoState) if e.to == "frozen"]
+        assert seconds(frozen) == pytest.approx(64.0, abs=1.5)
+
     def test_a_track_without_a_first_frame_is_dry(self, meeting: Meeting) -> None:
         self.feed(meeting, 30, fps=0)
         assert [e.to for e in meeting.of(ev.VideoState)] == ["dry"]

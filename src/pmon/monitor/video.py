@@ -66,6 +66,10 @@ class Video(msgspec.Struct):
         if reading.frames < before.frames:  # a new receiver: the track was subscribed again
             before = VideoReading(frames=0, freezes=0)
         new, stopped = reading.frames - before.frames, max(0, reading.freezes - before.freezes)
+        if self.read_at is not None and now - self.read_at > STALE_AFTER_S:
+            # Nobody has looked meanwhile: frames are missed from here on, not since the last.
+            self.last_frame_at = None if self.last_frame_at is None else now
+            self.read_at = None
         if self._looking_since is None:
             self._looking_since = now
         self.frames += new
