@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; 
 
 INSTALLED := $(VENV)/.installed
 SOURCES := pyproject.toml constraints.txt setup.py \
-	$(wildcard src/pmon/*.pyx src/pmon/*.pxd src/pmon/*.pxi)
+	$(wildcard src/pmon/*.pyx src/pmon/*.pxd src/pmon/*.pxi src/pmon/*.h)
 
 .PHONY: help
 help:  ## Show this
@@ -45,7 +45,7 @@ server: $(INSTALLED)  ## Find or build the livekit-server of the demo and the te
 	$(BIN)/python -m pmon.cli.livekit_server
 
 .PHONY: test
-test: lint types contracts unit integration quick-bench  ## All checks that need no root, within minutes
+test: lint types contracts unit sanitize integration quick-bench  ## All checks that need no root, within minutes
 
 .PHONY: lint
 lint: $(INSTALLED)  ## ruff and cython-lint
@@ -56,7 +56,7 @@ lint: $(INSTALLED)  ## ruff and cython-lint
 .PHONY: types
 types: $(INSTALLED)  ## mypy, and the stubs of the compiled modules against what was compiled
 	$(BIN)/mypy
-	$(BIN)/stubtest pmon._dsp --allowlist tests/stubtest-allowlist.txt
+	$(BIN)/stubtest pmon._dsp pmon._tap --allowlist tests/stubtest-allowlist.txt
 
 .PHONY: contracts
 contracts: $(INSTALLED)  ## Which part may import which
@@ -69,6 +69,15 @@ unit: $(INSTALLED)  ## Unit tests
 .PHONY: integration
 integration: server  ## Tests on a real livekit-server
 	$(BIN)/pytest tests/integration -m "not system"
+
+HARNESS_S := 3
+.PHONY: sanitize
+sanitize:  ## The tap's C code under ThreadSanitizer, AddressSanitizer and UBSan; HARNESS_S=60 for longer
+	mkdir -p build
+	for s in thread address,undefined; do \
+		$(CC) -std=gnu11 -fsanitize=$$s -fno-sanitize-recover=all -g -O1 -Wall -Wextra \
+			tests/native/harness.c -o build/harness -lpthread && build/harness $(HARNESS_S) || exit 1; \
+	done
 
 .PHONY: quick-bench
 quick-bench: $(INSTALLED)

@@ -15,14 +15,21 @@ CFLAGS = ["-O0", "-g"] if DEBUG else ["-O3", "-g0"]
 
 Cython.Compiler.Options.warning_errors = True
 
+
+def extension(name: str, depends: list[str]) -> Extension:
+    return Extension(
+        f"pmon.{name}",
+        [f"src/pmon/{name}.pyx"],
+        depends=depends,
+        extra_compile_args=[*CFLAGS, "-Wall", "-Wextra", "-Wno-unused-parameter"],
+    )
+
+
 setup(
     ext_modules=cythonize(
         [
-            Extension(
-                "pmon._dsp",
-                ["src/pmon/_dsp.pyx"],
-                extra_compile_args=[*CFLAGS, "-Wall", "-Wextra", "-Wno-unused-parameter"],
-            )
+            extension("_dsp", depends=[]),
+            extension("_tap", depends=["src/pmon/_tap_core.h"]),
         ],
         build_dir="build",
         compiler_directives={"boundscheck": DEBUG, "wraparound": False, "initializedcheck": DEBUG},

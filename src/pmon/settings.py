@@ -16,6 +16,7 @@ import msgspec
 from pmon.durations import DAY_S, parse_duration
 
 LogFormat = Literal["json", "console"]
+MediaTier = Literal["auto", "native", "portable"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
@@ -32,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     agent_name: str = "participant-monitor"
     hidden: bool = True
     opt_out: bool = True
+    media: MediaTier = "auto"
     workers: int = 1
     max_jobs: int = 0
     load_threshold: float = 0.85
@@ -268,6 +270,12 @@ SETTINGS: tuple[Setting, ...] = (
         "PMON_OPT_OUT",
         _boolean,
         "Whether the participant attribute pmon.monitor=off stops the monitoring.",
+    ),
+    Setting(
+        "media",
+        "PMON_MEDIA",
+        _one_of("auto", "native", "portable"),
+        "How audio comes in: auto is native where that works, which costs the least.",
     ),
     Setting(
         "workers",

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmon.media.meters import DRY_AFTER_S, StreamClock, TrackMeters, Transition
+from pmon._tap import MOST_THRESHOLDS, Meters
+from pmon.media.meters import DRY_AFTER_S, TrackMeters, Transition
 from pmon.media.phrases import phrases
 
 RATE = 16_000
@@ -24,6 +25,14 @@ def stream(*parts: str | float) -> Int16:
     ]
     whole = np.concatenate(pieces)
     return np.concatenate([whole, np.zeros(-len(whole) % FRAME, np.int16)])
+
+
+SILENT = np.zeros(FRAME, np.int16)
+
+
+def heard_until(meters: TrackMeters) -> float:
+    (reading,) = meters.readings()
+    return reading.heard_until
 
 
 def say(name: str) -> Int16:
@@ -102,16 +111,27 @@ def test_a_threshold_that_goes_ends_its_run() -> None:
 @given(st.lists(st.floats(0.0, 0.2), min_size=30, max_size=60))
 def test_jitter_does_not_move_the_clock(jitter: list[float]) -> None:
     """Once one frame came on time, the others' lateness is known for what it is."""
-    clock = StreamClock()
-    clock.arrived(0.1, 100.1)
+    meters = TrackMeters(RATE, 1, [0.01])
+    meters.feed(SILENT, 100.1)
     for index, late in enumerate(jitter, start=2):
-        clock.arrived(index / 10, 100.0 + index / 10 + late)
-    assert clock.at(5.0) == pytest.approx(105.0)
+        meters.feed(SILENT, 100.0 + index / 10 + late)
+    assert heard_until(meters) == pytest.approx(100.1 + 0.1 * len(jitter))
 
 
 def test_a_stream_that_lost_a_second_is_set_anew() -> None:
-    clock = StreamClock()
+    meters = TrackMeters(RATE, 1, [0.01])
     for index in range(1, 100):
         lost = 1.0 if index > 50 else 0.0
-        clock.arrived(index / 10, 100.0 + index / 10 + lost)
-    assert clock.at(9.9) == pytest.approx(110.9)
+        meters.feed(SILENT, 100.0 + index / 10 + lost)
+    assert heard_until(meters) == pytest.approx(110.9)
+
+
+def test_a_hundred_thresholds_break_nothing() -> None:
+    meters = TrackMeters(RATE, 1, [n / 100 for n in range(1, 101)])
+    assert len(meters.readings()) == MOST_THRESHOLDS
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, 1.5, float("nan")])
+def test_a_threshold_that_makes_no_sense_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold must be above 0"):
+        Meters(RATE, 1).listen([threshold])

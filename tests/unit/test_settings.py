@@ -23,6 +23,7 @@ BAD = {
     "LIVEKIT_AGENT_NAME": ["a\x1b[31mb", "x" * 129],
     "PMON_HIDDEN": ["hidden"],
     "PMON_OPT_OUT": ["None"],
+    "PMON_MEDIA": ["alsa", "natives"],
     "PMON_WORKERS": ["0", "-1", "65", "two"],
     "PMON_MAX_RSS": ["0", "1GB", "512", "1KiB", "-1MiB", "1 GiB"],
     "PMON_MAX_JOBS": ["-1", "1.5", "many", "\u0663", "9999999"],

@@ -79,6 +79,9 @@ class Tier:
         self.opened.append(track.sid)
         return Tap(meters)
 
+    def room_joined(self, room: object) -> None: ...
+    def room_left(self, room: object) -> None: ...
+
 
 def room_of(**publications: Publication) -> Any:
     return SimpleNamespace(

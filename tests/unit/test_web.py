@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
@@ -23,6 +23,7 @@ class Worker:
     load: float = 0.25
     protocol_version: int = 1
     unready: str | None = None
+    tiers: dict[str, str] = field(default_factory=lambda: {"media-0": "native"})
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ async def test_worker_has_the_keys_of_livekit_agents(client: aiohttp.ClientSessi
         "worker_id": "AW_1",
         "active_jobs": 3,
         "worker_load": 0.25,
+        "media": {"media-0": "native"},
         "protocol_version": 1,
     }
 

@@ -34,7 +34,6 @@ from pmon.app.messages import (
     StartJob,
     ToHost,
 )
-from pmon.media import sdk
 from pmon.media.connection import RoomConnection
 from pmon.media.tap import AudioTier
 from pmon.monitor.clock import UtcAnchor
@@ -161,7 +160,6 @@ class Host:
         self._ticking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        sdk.quiet()
         self._ticking = asyncio.create_task(self._tick(), name="host tick")
 
     def handle(self, message: ToHost) -> None:

@@ -30,6 +30,7 @@ class MediaChild:
         channel: Channel[msg.FromHost],
         on_message: Callable[[MediaChild, msg.FromHost], None],
     ) -> None:
+        self.tier = ""
         self.ready = asyncio.Event()
         self.prepared = asyncio.Event()
         self.handed_over = asyncio.Event()
@@ -87,7 +88,8 @@ class MediaChild:
         try:
             while (message := await self._channel.receive()) is not None:
                 match message:
-                    case msg.Ready():
+                    case msg.Ready(tier=tier):
+                        self.tier = tier
                         self.ready.set()
                     case msg.Prepared():
                         self.prepared.set()

@@ -14,7 +14,7 @@ from livekit import api
 from pmon.app import messages as msg
 from pmon.app.channel import Channel
 from pmon.app.host import Host
-from pmon.media.portable import PortableTier
+from pmon.media.tiers import choose
 from pmon.outputs import log as log_output
 
 LAST_LINES_S = 1.0
@@ -36,7 +36,7 @@ async def serve(sock: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: channel.send(msg.Interrupted()))
     async with api.LiveKitAPI(settings.url, settings.api_key, settings.api_secret) as server:
-        tier = PortableTier()
+        tier = await choose(settings.media)
         host = Host(settings, server, tier, channel.send)
         host.start()
         channel.send(msg.Ready(tier=tier.name))

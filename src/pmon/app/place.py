@@ -47,6 +47,11 @@ class Place:
         self._task: asyncio.Task[None] | None = None
         self._recycling: asyncio.Task[None] | None = None
 
+    @property
+    def tier(self) -> str:
+        """How audio comes in; empty while no process is there."""
+        return "" if self._child is None else self._child.tier
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name=self.slot.name)
 
@@ -97,6 +102,12 @@ class Place:
             self._child, self.process = child, psutil.Process(child.pid)
             await child.ready.wait()
             if child.alive:
+                log.info(
+                    "media process works",
+                    process=self.slot.name,
+                    pid=child.pid,
+                    media=child.tier,
+                )
                 for waiting in self.slot.ready(time.monotonic()):
                     child.send(waiting)
                 if self._draining.is_set():

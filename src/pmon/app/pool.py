@@ -36,6 +36,11 @@ class Pool:
         """The running ones by the name of their place."""
         return {p.slot.name: p.process for p in self._places if p.process is not None}
 
+    @property
+    def tiers(self) -> dict[str, str]:
+        """How audio comes in, by the name of the process."""
+        return {place.slot.name: place.tier for place in self._places}
+
     async def start(self) -> None:
         """Start all of them. Raises MediaError if one does not come up."""
         for place in self._places:

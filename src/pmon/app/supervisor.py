@@ -111,6 +111,11 @@ class Supervisor:
         return round(self._load, 4)
 
     @property
+    def tiers(self) -> dict[str, str]:
+        """How audio comes in, by the name of the media process."""
+        return self._pool.tiers
+
+    @property
     def protocol_version(self) -> int:
         return PROTOCOL_VERSION
 

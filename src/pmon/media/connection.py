@@ -74,6 +74,7 @@ class RoomConnection:
         self._credentials = credentials
         self._server = server
         self._on_change = on_change
+        self._tier = tier
         self._subscriptions = Subscriptions(monitor, tier, self._changed)
         self._events = RoomEvents(
             monitor, self._subscriptions, roster, self._changed, self._is_current
@@ -209,6 +210,7 @@ class RoomConnection:
         )
         # Shielded: the SDK would go on to connect, and nobody would be there to disconnect it.
         await asyncio.shield(self._joining)
+        self._tier.room_joined(room)
         self.connected = True
         present = [sdk.participant_info(p) for p in room.remote_participants.values()]
         self._monitor.connected(room._info.sid, present, time.monotonic())
@@ -252,6 +254,7 @@ class RoomConnection:
             except Exception as error:
                 problem = type(error).__name__
                 log.warning("could not leave the room", room=self._monitor.room, problem=problem)
+            self._tier.room_left(room)
 
     # --- how the connection stands
 

@@ -73,3 +73,9 @@ class PortableTier:
         on_transitions: Callable[[list[Transition]], None],
     ) -> PortableTap:
         return PortableTap(track, meters, on_transitions)
+
+    def room_joined(self, room: rtc.Room) -> None:
+        """The SDK brings it its events."""
+
+    def room_left(self, room: rtc.Room) -> None:
+        """Nothing was set up for it."""

@@ -41,3 +41,9 @@ class AudioTier(Protocol):
 
         ``on_transitions`` is called on the loop whenever speech begins or ends.
         """
+
+    def room_joined(self, room: rtc.Room) -> None:
+        """This room's events flow from now on."""
+
+    def room_left(self, room: rtc.Room) -> None:
+        """This room was left, or its connection is lost for good."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Protocol
 
@@ -24,6 +25,8 @@ class WorkerState(Protocol):
 
     @property
     def active_jobs(self) -> int: ...
+    @property
+    def tiers(self) -> Mapping[str, str]: ...
     @property
     def load(self) -> float:
         """The load as it is reported to the server, 0 to 1."""
@@ -61,6 +64,7 @@ def make_app(state: WorkerState, metrics: MetricsPage) -> web.Application:
                 "worker_id": state.worker_id,
                 "active_jobs": state.active_jobs,
                 "worker_load": state.load,
+                "media": state.tiers,
                 "protocol_version": state.protocol_version,
                 "sdk_version": version("livekit"),
                 "pmon_version": version("pmon-livekit"),

@@ -1,0 +1,84 @@
+"""Which audio tier this process uses: the native one if it proves itself, else the portable one."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from array import array
+
+import structlog
+from livekit import rtc
+
+from pmon.media import sdk
+from pmon.media.meters import TrackMeters
+from pmon.media.portable import PortableTier
+from pmon.media.tap import NUM_CHANNELS, SAMPLE_RATE, AudioTier
+from pmon.settings import MediaTier
+
+TEST_TONE_HZ = 1000.0
+TEST_PEAK = 8192
+TEST_DBOV = 20 * math.log10(TEST_PEAK / 32768 / math.sqrt(2))
+TEST_TOLERANCE_DB = 0.5
+TEST_S = 5.0
+
+log = structlog.get_logger("pmon.media")
+
+
+async def choose(wanted: MediaTier) -> AudioTier:
+    """The tier to use. One log line says why, if it is not the native one though it might be."""
+    if wanted == "portable":
+        sdk.quiet()
+        return PortableTier()
+    try:
+        return await _native()
+    except Exception as error:
+        report = log.error if wanted == "native" else log.warning
+        report("native media path not used; the portable one is", problem=str(error) or repr(error))
+        sdk.quiet()
+        return PortableTier()
+
+
+async def _native() -> AudioTier:
+    from pmon.media.native import NativeTier, Tap
+
+    tap = Tap()
+    tap.install()
+    try:
+        await _self_test()
+    except BaseException:
+        tap.uninstall()
+        raise
+    return NativeTier(tap)
+
+
+async def _self_test() -> None:
+    """A known tone goes in through the SDK and has to come out of the meters as it is.
+
+    No room and no network: a local track can be listened to.
+    """
+    from pmon.media.native import NativeError, NativeTap
+
+    source = rtc.AudioSource(SAMPLE_RATE, NUM_CHANNELS)
+    track = rtc.LocalAudioTrack.create_audio_track("self-test", source)
+    meters = TrackMeters(SAMPLE_RATE, NUM_CHANNELS, [0.01])
+    tap = NativeTap(track, meters, lambda _: None)
+    samples = array(
+        "h",
+        (
+            round(TEST_PEAK * math.sin(2 * math.pi * TEST_TONE_HZ * n / SAMPLE_RATE))
+            for n in range(SAMPLE_RATE // 100)
+        ),
+    )
+    frame = rtc.AudioFrame(samples.tobytes(), SAMPLE_RATE, NUM_CHANNELS, len(samples))
+    try:
+        async with asyncio.timeout(TEST_S):
+            while meters.meters.samples_per_channel < SAMPLE_RATE * 3 // 10:
+                await source.capture_frame(frame)
+    except TimeoutError:
+        raise NativeError("self-test: no audio came through the tap") from None
+    finally:
+        await tap.aclose()
+        await source.aclose()
+    level = meters.meters.level_dbov
+    if abs(level - TEST_DBOV) > TEST_TOLERANCE_DB:
+        raise NativeError(f"self-test: a tone of {TEST_DBOV:.1f} dBov came out as {level:.1f}")

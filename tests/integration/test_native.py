@@ -1,0 +1,175 @@
+"""The native audio tier on the real SDK: the same as the portable one, and only where it fits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from conftest import Join, StartWorker
+from livekit import api
+
+from pmon.media.phrases import phrases
+
+SABOTAGE = {
+    "a wrong field number": "places['data_ptr'] = places['sample_rate']",
+    "a field that is no more": "places['frame'] = (places['frame'][0], 'gone')",
+    "a missing symbol": "del _ffi_client.ffi_event_callback",
+    "another shape of the start": "_ffi_client.FfiClient.instance._ffi_lib"
+    ".livekit_ffi_initialize.argtypes = [_ffi_client.ffi_cb_fnc]",
+    "a level that is off": "tiers.TEST_DBOV += 1",
+}
+CHOOSE = """
+import asyncio
+from livekit.rtc import _ffi_client
+from pmon.media import ffi_fields, tiers
+places = ffi_fields._PLACES
+{sabotage}
+async def main():
+    tier = await tiers.choose("auto")
+    print(tier.name)
+asyncio.run(main())
+"""
+
+
+def run_python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | env,
+    )
+
+
+def test_here_the_native_tier_is_used() -> None:
+    done = run_python(CHOOSE.format(sabotage=""))
+    assert done.stdout.splitlines() == ["native"], done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("what", SABOTAGE)
+def test_an_sdk_that_does_not_fit_is_used_the_portable_way(what: str) -> None:
+    done = run_python(CHOOSE.format(sabotage=SABOTAGE[what]))
+    said, tier = done.stdout.splitlines()
+    assert tier == "portable", done.stderr
+    assert "native media path not used" in said
+    assert done.returncode == 0, done.stderr
+
+
+async def test_a_worker_says_why_it_is_portable(
+    start_worker: StartWorker, join: Join, lkapi: api.LiveKitAPI, room: str, tmp_path: Path
+) -> None:
+    """And it works all the same."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'media_process' in ' '.join(sys.orig_argv):\n"
+        "    from pmon.media import tiers\n"
+        "    tiers.TEST_DBOV += 1\n"
+    )
+    worker = await start_worker(PYTHONPATH=str(tmp_path))
+    await worker.wait_for(lambda line: line["message"].startswith("native media path not used"))
+    ready = await worker.wait_for(lambda line: line["message"] == "media process works")
+    assert ready["media"] == "portable"
+    alice = await join("alice")
+    await dispatch(lkapi, room, "participant-monitor")
+    await worker.wait("track_published")
+    await asyncio.sleep(1)
+    await alice.say(phrases()["welcome"])
+    stopped = await worker.wait("speaking_stopped")
+    assert stopped["turn_s"] == pytest.approx(alice.talk_time_s, abs=0.3)
+
+
+@pytest.mark.timeout(120)
+async def test_both_tiers_tell_the_same(
+    start_worker: StartWorker, join: Join, lkapi: api.LiveKitAPI, room: str
+) -> None:
+    """The same events in the same order, times within 120 ms, talk time within 1 %."""
+    workers = {
+        tier: await start_worker(PMON_MEDIA=tier, LIVEKIT_AGENT_NAME=f"monitor-{tier}")
+        for tier in ("native", "portable")
+    }
+    alice = await join("alice", noise_dbov=-60)
+    for tier, worker in workers.items():
+        ready = await worker.wait_for(lambda line: line["message"] == "media process works")
+        assert ready["media"] == tier
+        await dispatch(lkapi, room, f"monitor-{tier}")
+        await worker.wait("connection_quality", to="excellent")
+    for name in ("welcome", "numbers", "results", "scotland"):
+        await alice.say(phrases()[name])
+        await asyncio.sleep(0.8)
+    said = alice.say(phrases()["results"])
+    await asyncio.sleep(1.2)
+    alice.mute()
+    await said
+    await asyncio.sleep(1)
+    alice.unmute()
+    await alice.say(phrases()["welcome"])
+    told = {}
+    for tier, worker in workers.items():
+        await worker.wait("track_unmuted")
+        await worker.wait("speaking_stopped", 6)
+        assert await worker.stop() == 0
+        told[tier] = [e for e in worker.events if "speaking" in e["type"] or "mute" in e["type"]]
+    native, portable = told["native"], told["portable"]
+    assert [e["type"] for e in native] == [e["type"] for e in portable]
+    apart = [abs(seconds(a) - seconds(b)) for a, b in zip(native, portable, strict=True)]
+    assert max(apart) < 0.12, apart
+    talk = [events[-1]["talk_time_s"] for events in (native, portable)]
+    assert talk[0] == pytest.approx(talk[1], rel=0.01)
+    assert talk[0] == pytest.approx(alice.talk_time_s, rel=0.05)
+
+
+STOP = """
+import asyncio, sys
+from array import array
+from livekit import rtc
+from pmon.media import tiers
+from pmon.media.meters import TrackMeters
+from pmon.media.native import NativeTap
+
+async def main():
+    tier = await tiers.choose("native")
+    assert tier.name == "native"
+    sources = [rtc.AudioSource(48000, 1) for _ in range(4)]
+    tracks = [rtc.LocalAudioTrack.create_audio_track(str(n), s) for n, s in enumerate(sources)]
+    taps = []
+    for _ in range(3):
+        for track in tracks:
+            taps.append(NativeTap(track, TrackMeters(48000, 1, [0.01]), lambda _: None))
+    frame = rtc.AudioFrame(array("h", [3000, -3000] * 240).tobytes(), 48000, 1, 480)
+    async def play(source):
+        while True:
+            await source.capture_frame(frame)
+    playing = [asyncio.create_task(play(source)) for source in sources]
+    await asyncio.sleep(0.05)
+    for tap in taps[::2]:
+        tap.close()
+    print(sum(tap.meters.meters.samples_per_channel > 0 for tap in taps))
+    # and out, in the middle of it all: frames are on their way
+asyncio.run(main())
+"""
+
+
+@pytest.mark.timeout(170)
+def test_a_process_ends_while_audio_is_on_its_way() -> None:
+    """Again and again: a frame that meets a dying interpreter would crash or hang."""
+    for cycle in range(int(os.environ.get("PMON_STOP_CYCLES", "20"))):
+        done = run_python(STOP, PYTHONFAULTHANDLER="1")
+        assert done.returncode == 0, (cycle, done.returncode, done.stderr)
+        assert int(done.stdout) > 0
+
+
+async def dispatch(lkapi: api.LiveKitAPI, room: str, agent_name: str) -> None:
+    await lkapi.agent_dispatch.create_dispatch(
+        api.CreateAgentDispatchRequest(room=room, agent_name=agent_name, metadata=json.dumps({}))
+    )
+
+
+def seconds(event: dict[str, str]) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()
