@@ -26,6 +26,9 @@ from pmon.media.ffi_fields import tap_fields
 from pmon.media.meters import TrackMeters, Transition
 from pmon.media.tap import NUM_CHANNELS, SAMPLE_RATE
 
+DROP_HANDLE = "livekit_ffi_drop_handle"
+"""The C function that lets go of a frame; any thread may call it."""
+
 log = structlog.get_logger("pmon.media")
 
 
@@ -50,7 +53,7 @@ class Tap:
             self._client = _ffi_client.FfiClient.instance
             library = self._client._ffi_lib
             initialize = library.livekit_ffi_initialize
-            drop_handle = ctypes.cast(library.livekit_ffi_drop_handle, ctypes.c_void_p).value
+            drop_handle = ctypes.cast(getattr(library, DROP_HANDLE), ctypes.c_void_p).value
             put, subscribers = self._client.queue.put, self._client.queue._subscribers
             if len(initialize.argtypes) != 4 or not callable(put) or subscribers is None:
                 raise NativeError("livekit_ffi_initialize has another shape")
