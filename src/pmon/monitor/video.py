@@ -9,9 +9,14 @@ FROZEN_AFTER_S = 3.0
 """Without a frame for so long a picture is called frozen; the issue comes later (RULES)."""
 DRY_AFTER_S = 10.0
 """Watched for so long without a first frame, a track is dry."""
+LOOK_S = 9.5
+"""A look now and then that got no frame, or saw frames stop, says so after so long: a camera that
+nobody watched takes some seconds to send again. A little under what the look waits."""
 LOW_FPS = 5.0
 """A camera under this many frames a second in two readings running is low."""
 
+KNOWN = ("live", "low", "frozen", "dry")
+"""States that frames, or their absence, have shown."""
 SCREEN: tuple[TrackSource, ...] = ("screen_share",)
 """A screen that does not change sends no frames and is not frozen."""
 
@@ -48,6 +53,19 @@ class Video:
         self._counters = (0, 0) if counters is None else (counters.frames, counters.freezes)
         self._read_at: float | None = None
         self._low_readings = 0
+        self.resting = False
+        """Between two looks: what the last one found stands."""
+        self._look_at: float | None = None
+
+    def look(self, looking: bool, now: float) -> None:
+        """A look begins or ends; one that lasts longer than a look is watching."""
+        if looking == (not self.resting) and self._look_at is not None:
+            return
+        self.resting = not looking
+        self._look_at = now
+        if looking:
+            self._look_again()
+            self._looking_since = now
 
     def muted(self, muted: bool) -> None:
         self._muted = muted
@@ -90,6 +108,8 @@ class Video:
             return "encrypted"
         if self._muted:
             return "muted"
+        if self.resting or self._in_look(now):
+            return self._found(now)
         if self._looking_since is None:
             return "unknown"
         if self.last_frame_at is None:
@@ -101,9 +121,30 @@ class Video:
         return "low" if self._low_readings >= 2 else "live"
 
     @property
+    def still_since(self) -> float | None:
+        """Since when no frame came, as far as it was looked at."""
+        return self._looking_since if self.last_frame_at is None else self.last_frame_at
+
+    @property
     def mean_fps(self) -> float | None:
         """Frames a second over the time in which frames came; None without any."""
         return self._live_frames / self._live_s if self._live_s > 0 else None
+
+    def _in_look(self, now: float) -> bool:
+        return self._look_at is not None and now - self._look_at <= LOOK_S + FROZEN_AFTER_S
+
+    def _found(self, now: float) -> VideoStateName:
+        """What looks have found so far: the state before stands until there is evidence."""
+        was: VideoStateName = self.state if self.state in KNOWN else "unknown"
+        if self.resting or self.still_since is None:
+            return was
+        if now - self.still_since >= LOOK_S:
+            if self.source in SCREEN and was != "unknown":
+                return was
+            return "dry" if was in ("unknown", "dry") else "frozen"
+        if self.last_frame_at is None:
+            return was
+        return "low" if self._low_readings >= 2 else "live"
 
     def _look_again(self) -> None:
         self._looking_since = self.last_frame_at = self._read_at = self.fps = None
