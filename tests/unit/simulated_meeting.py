@@ -192,7 +192,7 @@ class Meeting:
             self.plan.reading(
                 self.now, person.sid, floor_dbov=person.floor_dbov, loudest_dbov=loudest
             )
-            self._later(5.0, self._read, person, opening)
+            self._later(10.0, self._read, person, opening)
 
     def _detect(self, person: Person) -> None:
         for start, end in person.segments:
@@ -270,7 +270,7 @@ def most_in_a_second(times: list[float]) -> int:
     """The most of these that lie within any one second."""
     most, first = 0, 0
     for last, at in enumerate(times):
-        while at - times[first] >= 1.0:
+        while at - times[first] > 0.999999:
             first += 1
         most = max(most, last - first + 1)
     return most

@@ -30,6 +30,8 @@ DEAF_S = 1.2
 """The server tells an onset within 0.4 s; a voice untold of for so long it does not hear."""
 SHORT_S = 0.25
 """A shorter run may be a click, and says nothing about the server."""
+PAUSE_S = 1.0
+"""A shorter one lies within what somebody says, and the server need not tell of it."""
 NOISE_AGAIN_S = 4.0
 VOICE_AGAIN_S = 8.0
 AGAIN_MAX_S = 128.0
@@ -66,6 +68,9 @@ class Ear:
         self.speaking = False
         self.onset_at = 0.0
         self.spoke_at = -NEVER
+        """When the newest end of speech was known."""
+        self.ended_at = -NEVER
+        """When it was."""
         self.judge_at = NEVER
         """When to judge whether the server hears this voice."""
         self.again_at = NEVER
@@ -217,13 +222,13 @@ class Ear:
         self.noise_pinned = False
         self.onset_at = at
         self.again_s = VOICE_AGAIN_S if self.deaf else NOISE_AGAIN_S
-        if self.judge_at == NEVER:
+        if self.judge_at == NEVER and at - self.ended_at > PAUSE_S:
             self.judge_at = now + DEAF_S
 
     def stopped(self, at: float, now: float) -> None:
         """Speech ended at ``at``, as is known now."""
         self.speaking = False
-        self.spoke_at = now
+        self.spoke_at, self.ended_at = now, at
         if self.unnamed_at >= at + ATTRIBUTE_S:
             self.called = False
         self.hold(now + LOOK_S)
@@ -231,7 +236,7 @@ class Ear:
     def judge(self, now: float) -> bool:
         """Whether it turns out now that the server does not hear the voice that is heard here."""
         self.judge_at = NEVER
-        long = self.speaking or self.spoke_at - self.onset_at >= SHORT_S
+        long = self.speaking or self.ended_at - self.onset_at >= SHORT_S
         told = self.called or self.called_at >= self.onset_at - DEAF_S
         if long and not told:
             self.deaf = True

@@ -256,7 +256,7 @@ class Listening:
                 self._toggles.withdraw(sid)
                 self._switch(sid, now, changes)
             else:
-                self._toggles.ask(sid, urgent=verdict.urgent)
+                self._toggles.ask(sid, enable=verdict.enabled, urgent=verdict.urgent)
 
     def _switch(self, sid: str, now: float, changes: list[Change]) -> None:
         track = self._track(sid)

@@ -10,7 +10,8 @@ WINDOW_S = 1.0
 
 
 class Toggles:
-    """A queue of tracks to toggle, those first that somebody speaks on.
+    """A queue of tracks to toggle: those that somebody speaks on, then those to disable, which
+    cost as long as they wait, then looks.
 
     In no second are there more than ``PER_S`` toggles, and not more than ``ROUTINE_PER_S`` that
     can wait, so that a round of the patrol never keeps a speaker waiting.
@@ -21,24 +22,24 @@ class Toggles:
 
     def __init__(self) -> None:
         self._urgent: dict[str, None] = {}
-        self._routine: dict[str, None] = {}
+        self._closing: dict[str, None] = {}
+        self._looks: dict[str, None] = {}
         self._all_at: deque[float] = deque()
         self._routine_at: deque[float] = deque()
 
     def __len__(self) -> int:
-        return len(self._urgent) + len(self._routine)
+        return len(self._urgent) + len(self._closing) + len(self._looks)
 
-    def ask(self, key: str, *, urgent: bool) -> None:
-        """Queue a track; one that waits already keeps its place, or moves to the urgent ones."""
-        if urgent:
-            self._routine.pop(key, None)
-            self._urgent.setdefault(key)
-        elif key not in self._urgent:
-            self._routine.setdefault(key)
+    def ask(self, key: str, *, enable: bool, urgent: bool) -> None:
+        """Queue a track; one that waits for the same already keeps its place."""
+        queue = self._closing if not enable else self._urgent if urgent else self._looks
+        if key not in queue:
+            self.withdraw(key)
+            queue[key] = None
 
     def withdraw(self, key: str) -> None:
-        self._urgent.pop(key, None)
-        self._routine.pop(key, None)
+        for queue in (self._urgent, self._closing, self._looks):
+            queue.pop(key, None)
 
     def take(self, now: float) -> list[str]:
         """The tracks that may be toggled now."""
@@ -49,14 +50,15 @@ class Toggles:
         while self._urgent and len(self._all_at) < self.PER_S:
             taken.append(_first(self._urgent))
             self._all_at.append(now)
-        while (
-            self._routine
-            and len(self._all_at) < self.PER_S
-            and len(self._routine_at) < self.ROUTINE_PER_S
-        ):
-            taken.append(_first(self._routine))
-            self._all_at.append(now)
-            self._routine_at.append(now)
+        for queue in (self._closing, self._looks):
+            while (
+                queue
+                and len(self._all_at) < self.PER_S
+                and len(self._routine_at) < self.ROUTINE_PER_S
+            ):
+                taken.append(_first(queue))
+                self._all_at.append(now)
+                self._routine_at.append(now)
         return taken
 
     def next(self) -> float:
@@ -64,7 +66,7 @@ class Toggles:
         due = NEVER
         if self._urgent:
             due = self._free_at(self._all_at, self.PER_S)
-        if self._routine:
+        if self._closing or self._looks:
             free_at = max(
                 self._free_at(self._all_at, self.PER_S),
                 self._free_at(self._routine_at, self.ROUTINE_PER_S),
