@@ -71,7 +71,16 @@ Step = Callable[..., None]
 class Meeting:
     """Runs people against a plan, from one event to the next; seconds from 0."""
 
-    def __init__(self, people: list[Person], listen: Mode = "adaptive", seed: int = 1) -> None:
+    def __init__(
+        self,
+        people: list[Person],
+        listen: Mode = "adaptive",
+        seed: int = 1,
+        onset_lag_s: tuple[float, float] = (0.2, 0.4),
+        resume_s: tuple[float, float] = (0.075, 0.3),
+    ) -> None:
+        self.onset_lag_s = onset_lag_s
+        self.resume_s = resume_s
         self.plan = Listening(listen, "off")
         self.people = {person.sid: person for person in people}
         self.random = random.Random(seed)
@@ -129,7 +138,7 @@ class Meeting:
         if person.open_at is not None:
             self._detect(person)
         if person.server_hears:
-            self._later(self.random.uniform(0.2, 0.4), self._named, person)
+            self._later(self.random.uniform(*self.onset_lag_s), self._named, person)
             if not person.noisy:
                 self._at(end + self.random.uniform(0.4, 0.8), self._stopped, person)
         mean_gap_s = person.burst_s * (1 - person.share) / person.share
@@ -161,7 +170,7 @@ class Meeting:
         self._told.add(change.track_sid)
         if change.enabled:
             person.on_at = self.now
-            self._later(self.random.uniform(0.075, 0.3), self._open, person, person.opening)
+            self._later(self.random.uniform(*self.resume_s), self._open, person, person.opening)
         else:
             self._close(person)
 

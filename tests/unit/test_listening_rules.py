@@ -61,9 +61,9 @@ class Room:
         at, change = [(t, c) for t, c in self.changes if c.track_sid == sid][-1]
         return round(at, 3), change.enabled, change.reason
 
-    def first_look(self, **sound: float) -> None:
+    def first_look(self, loudest_dbov: float = -40.0) -> None:
         """Past the look at a microphone that was published just now."""
-        self.sound(**sound)
+        self.sound(loudest_dbov=loudest_dbov)
         self.to(3.0)
 
 

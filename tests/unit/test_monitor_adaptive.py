@@ -30,7 +30,8 @@ def test_the_onset(
     at: float, heard_since: float | None, called_at: float | None, began: tuple[float, str]
 ) -> None:
     when, heard = onset(at, heard_since, called_at)
-    assert (pytest.approx(when), heard) == began
+    assert when == pytest.approx(began[0])
+    assert heard == began[1]
 
 
 @pytest.fixture
@@ -234,3 +235,22 @@ class TestLooks:
         meeting.to(60.0)
         assert [state for _, state in self.states(meeting)] == ["dry"]
         assert not meeting.of(ev.IssueRaised)
+
+    def test_what_a_look_found_does_not_outlive_the_connection(self, seen: Meeting) -> None:
+        seen.to(30.0)
+        seen.monitor.suspend(30.0)
+        seen.monitor.resumed(35.0)
+        seen.to(40.0)
+        assert [state for _, state in self.states(seen)] == ["live", "unknown"]
+        self.look(seen, 60.0, (2.0, 15))
+        assert self.states(seen)[-1] == (60.5, "live")
+
+    def test_a_session_that_begins_between_two_looks_learns_with_the_next(
+        self, seen: Meeting
+    ) -> None:
+        seen.to(30.0)
+        seen.job("AJ_2", "ann", "AD_2")
+        seen.to(60.0)
+        self.look(seen, 60.0, (7.0, 0), (0.5, 15))
+        states = [(e.job, e.to) for e in seen.of(ev.VideoState)]
+        assert states == [("AJ_1", "live"), ("AJ_2", "live")]

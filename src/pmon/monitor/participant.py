@@ -31,6 +31,8 @@ class Track:
         """Open runs of speech: threshold to onset."""
         self.video: VideoReading | None = None
         """The latest of its receiver, while there is one."""
+        self.looking: bool | None = None
+        """Whether a look at the picture is under way; None if it is seen all the time."""
         self.rests_on: Heard = "pcm"
         """What is known of a microphone now: its sound, or what it is disabled on."""
         self.heard_since: float | None = None

@@ -260,6 +260,7 @@ class RoomMonitor:
         participant, track = self._track(track_sid)
         if participant is None or track is None:
             return
+        track.looking = looking
         for session in self._watching(participant):
             session.looking(track_sid, looking, now)
 

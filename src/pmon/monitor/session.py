@@ -138,6 +138,8 @@ class Session:
             muted=track.muted,
             encrypted=track.encrypted,
         )
+        if track.looking is not None:
+            self.looking(track.sid, track.looking, at)
         self.judge_video(track.sid, at)
         onset = track.runs.get(self.watch.speaking_threshold)
         if onset is not None and self.watch.audio:

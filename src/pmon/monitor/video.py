@@ -73,12 +73,12 @@ class Video:
 
     def interrupted(self) -> None:
         """Nothing is received for a while; the receiver stays, and so do its counters."""
-        self._look_again()
+        self._forget_looks()
 
     def unwatched(self) -> None:
         """The receiver is gone for a reason of our own; the next one counts from zero."""
         self._counters = (0, 0)
-        self._look_again()
+        self._forget_looks()
 
     def read(self, frames: int, freezes: int, now: float) -> None:
         """Take the running totals of the receiver."""
@@ -145,6 +145,12 @@ class Video:
         if self.last_frame_at is None:
             return was
         return "low" if self._low_readings >= 2 else "live"
+
+    def _forget_looks(self) -> None:
+        """What they found does not stand any more."""
+        self.resting = False
+        self._look_at = None
+        self._look_again()
 
     def _look_again(self) -> None:
         self._looking_since = self.last_frame_at = self._read_at = self.fps = None

@@ -146,7 +146,7 @@ class Listening:
     # --- video
 
     def frames(self, now: float, track_sid: str, frames: int) -> None:
-        """The running total of a receiver's frames. Read those in ``seen`` every half second."""
+        """The running total of a receiver's frames; read every half second while it is enabled."""
         camera = self.cameras.cameras.get(track_sid)
         if camera is not None:
             camera.read(frames, now)
