@@ -16,6 +16,7 @@ from itertools import count
 
 from pmon.monitor.hearing import onset
 from pmon.monitor.listening import Change, Listening, Mode
+from pmon.monitor.listening.load import Costs
 
 SERVER_LIMIT_DBOV = -35.0
 DISABLED_MS, HEARD_MS, HEARD_DTX_MS = 0.65, 5.2, 2.5
@@ -42,6 +43,7 @@ class Person:
     talked_s: float = 0.0
     run_from: float | None = None
     opening: int = 0
+    was_disabled: bool = False
     open_at: float | None = None
     on_at: float | None = None
     called_at: float | None = None
@@ -106,6 +108,11 @@ class Meeting:
             for change in self.plan.tick(self.now):
                 self._change(change)
         self.now = until
+
+    def measure_load(self) -> None:
+        """Tell the plan each second what the process takes, by the plan's own model."""
+        self.plan.load(self.now, Costs().model(self.plan.counts()))
+        self._later(1.0, self.measure_load)
 
     def finish(self, until: float) -> None:
         """Run, and close what is open."""
@@ -173,6 +180,7 @@ class Meeting:
             self._later(self.random.uniform(*self.resume_s), self._open, person, person.opening)
         else:
             self._close(person)
+            person.was_disabled = True
 
     def _open(self, person: Person, opening: int) -> None:
         if opening != person.opening:
@@ -214,7 +222,7 @@ class Meeting:
 
     def _begin(self, person: Person, at: float, opening: int) -> None:
         if opening == person.opening and person.open_at is not None:
-            heard_since = person.open_at if self.plan.microphones.always == set() else None
+            heard_since = person.open_at if person.was_disabled else None
             person.run_from, _ = onset(at, heard_since, person.called_at)
             self.plan.speech(self.now, person.sid, True, at)
 

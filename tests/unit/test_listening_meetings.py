@@ -110,6 +110,17 @@ def test_a_thousand_people_for_two_hours() -> None:
     assert status.pins <= status.pins_limit
 
 
+def test_talk_time_holds_while_rooms_are_moved_to_adaptive() -> None:
+    people = crowd(200, 8, 6.0)
+    meeting = Meeting(people, "auto")
+    meeting.run(300.0)
+    assert meeting.plan.status(300.0).heard == 200
+    meeting.measure_load()
+    meeting.finish(1800.0)
+    assert 0 < meeting.plan.status(1800.0).rooms_adaptive < 8
+    assert ratio(people) == pytest.approx(1.0, abs=0.03)
+
+
 def test_always_hears_and_bills_everything() -> None:
     people = crowd(60, 3, 1.5, blind=True)
     Meeting(people, "always").finish(600.0)

@@ -187,6 +187,34 @@ def test_a_voice_that_the_server_names_is_not_pinned(room: Room) -> None:
     assert room.changes[-1][1].rests_on == "server"
 
 
+def test_a_voice_that_the_server_hears_after_all_loses_its_pin(room: Room) -> None:
+    room.sound()
+    room.speaks(True)
+    room.to(4.0)
+    room.speaks(False)
+    assert room.plan.status(4.0).pins == 1
+    room.to(10.0)
+    room.speaks(True)
+    room.named("ann")
+    room.to(13.0)
+    room.speaks(False)
+    room.named()
+    room.to(20.0)
+    assert room.plan.status(20.0).pins == 0
+    assert room.last() == (15.0, False, "quiet")
+
+
+def test_who_was_muted_for_long_is_not_overdue(room: Room) -> None:
+    room.plan.muted(1.0, MIC, True)
+    room.to(1000.0)
+    assert room.plan.status(1000.0).overdue == 0
+    room.plan.muted(1000.0, MIC, False)
+    room.to(1001.0)
+    assert room.plan.status(1001.0).overdue == 0
+    room.to(1300.0)  # nothing ever comes of it
+    assert room.plan.status(1300.0).overdue == 1
+
+
 def test_a_noisy_microphone_is_pinned_once_until_somebody_speaks(room: Room) -> None:
     room.sound(floor_dbov=-37.0)
     room.to(20.0)

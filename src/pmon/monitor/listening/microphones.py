@@ -54,6 +54,7 @@ class Microphones:
             self._silence(ear)
         else:
             ear.begin()
+            ear.covered_at = now
             ear.want_look("unmuted")
         self.touched[ear.sid] = None
 
@@ -137,8 +138,8 @@ class Microphones:
         if ear.muted:
             return Verdict(False, "muted", NEVER)
         always = ear.room in self.always
-        if now >= ear.judge_at and ear.judge(now) and not always:
-            self._pin(ear, "voice", now)
+        if now >= ear.judge_at:
+            self._judge(ear, now, always)
         if always:
             return Verdict(True, "always", ear.judge_at, urgent=ear.look in URGENT)
         if ear.speaking:
@@ -169,6 +170,14 @@ class Microphones:
                 yield ear
 
     # --- inside
+
+    def _judge(self, ear: Ear, now: float, always: bool) -> None:
+        """The server has had time to tell of the voice that is heard here."""
+        if ear.judge(now):
+            if not always:
+                self._pin(ear, "voice", now)
+        elif ear.pin == "voice" and not ear.deaf:
+            self._unpin(ear)
 
     def _held(self, ear: Ear, now: float) -> Verdict | None:
         """While a pin lasts. One that is over is given back."""
