@@ -23,7 +23,8 @@ from pmon.monitor.listening import Change
         (10.7, 10.0, 9.8, (10.7, "pcm")),  # not confirmed in time
         (10.05, 10.0, 8.0, (10.05, "sampled")),  # that onset was another one
         (10.05, 10.0, None, (10.05, "sampled")),  # found in the middle of it
-        (10.3, 10.0, 10.6, (10.3, "pcm")),  # the server's onset is the same one
+        (10.5, 10.0, 10.8, (10.5, "pcm")),  # the server's onset is the same one
+        (10.3, 10.0, None, (10.3, "sampled")),  # silence came first, and then the middle of it
     ],
 )
 def test_the_onset(

@@ -11,8 +11,9 @@ CONFIRM_S = 0.6
 GAP_MAX_S = 1.5
 """An onset that was told longer before the first sound is not billed from: too much may lie
 between, and then it was not that onset that the microphone was enabled for."""
-MID_SPEECH_S = 0.15
-"""A run that begins so soon after the first sound was under way before it."""
+MID_SPEECH_S = 0.4
+"""A run that begins so soon after the first sound may have been under way before it: a stream
+that was opened just now gives silence until its first packets come, up to 0.3 s later."""
 
 
 def onset(at: float, heard_since: float | None, called_at: float | None) -> tuple[float, Heard]:

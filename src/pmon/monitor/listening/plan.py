@@ -186,9 +186,10 @@ class Listening:
     def tick(self, now: float) -> list[Change]:
         """What is to be done now. All of it counts as done when this returns."""
         changes: list[Change] = []
-        due = self.due()
-        if due is None or due > now:
-            return changes
+        if not self.microphones.touched:
+            due = self.due()
+            if due is None or due > now:
+                return changes
         for sid in self._agenda.pop(now):
             self._touch(sid)
         self._settle(now, changes)

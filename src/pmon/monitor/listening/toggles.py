@@ -43,6 +43,8 @@ class Toggles:
 
     def take(self, now: float) -> list[str]:
         """The tracks that may be toggled now."""
+        if not (self._urgent or self._closing or self._looks):
+            return []
         for times in (self._all_at, self._routine_at):
             while times and times[0] + WINDOW_S <= now:
                 times.popleft()
