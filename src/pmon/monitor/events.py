@@ -77,6 +77,8 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """Decoded audio of the participant's microphones."""
     server_word_s: float
     """An unmuted microphone of which only the server's speaker events were known."""
+    sampled_s: float = 0.0
+    """An unmuted microphone that the server was found not to hear, between two looks at it."""
 
 
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -102,21 +102,27 @@ class Ledger(msgspec.Struct):
 
     TRACKS_KEPT: ClassVar = 50
     """How many tracks that are gone are remembered one by one."""
+    MISSED_SHARE = 0.05
+    """So much of the time may go unheard before talk time is said to rest on something else."""
 
     quality: Quality = msgspec.field(default_factory=Quality)
     tracks: dict[str, TrackLedger] = {}
     observed_s: float = 0.0
     present_s: float = 0.0
     server_word_s: float = 0.0
+    sampled_s: float = 0.0
     until_s: float = 0.0
     """How long after the session's start the sums reach."""
     _heard_before_s: float = 0.0
     _speech_before: tuple[float, float] = (0.0, 0.0)
 
     def advance(
-        self, session_s: float, *, observed: bool, present: bool, on_server_word: bool
+        self, session_s: float, *, observed: bool, present: bool, rests_on: ev.Heard | None
     ) -> float:
-        """Bring the sums up to ``session_s`` seconds after the start; returns what was added."""
+        """Bring the sums up to ``session_s`` seconds after the start; returns what was added.
+
+        ``rests_on`` is what was known of the participant's speech since the last call.
+        """
         elapsed_s = session_s - self.until_s
         if elapsed_s <= 0:
             return 0.0
@@ -125,13 +131,15 @@ class Ledger(msgspec.Struct):
         if observed:
             self.observed_s += elapsed_s
             if present:
-                self._advance_present(elapsed_s, on_server_word)
+                self._advance_present(elapsed_s, rests_on)
         return elapsed_s
 
-    def _advance_present(self, elapsed_s: float, on_server_word: bool) -> None:
+    def _advance_present(self, elapsed_s: float, rests_on: ev.Heard | None) -> None:
         self.present_s += elapsed_s
-        if on_server_word:
+        if rests_on == "server":
             self.server_word_s += elapsed_s
+        elif rests_on == "sampled":
+            self.sampled_s += elapsed_s
         for track in self.tracks.values():
             if not track.gone:
                 track.published_s += elapsed_s
@@ -161,10 +169,16 @@ class Ledger(msgspec.Struct):
 
     @property
     def heard(self) -> ev.Heard | None:
-        """What the talk time rests on: decoded audio wherever there was some."""
-        if self.heard_s > 0:
+        """What the talk time rests on: decoded audio if hardly any was missed, else what stood
+        in for it the longest.
+        """
+        heard_s = self.heard_s
+        missed_s = self.server_word_s + self.sampled_s
+        if heard_s + missed_s <= 0:
+            return None
+        if missed_s <= self.MISSED_SHARE * (heard_s + missed_s):
             return "pcm"
-        return "server" if self.server_word_s > 0 else None
+        return "sampled" if self.sampled_s > self.server_word_s else "server"
 
     def speech_dbov(self) -> float | None:
         """Mean power of the speech in dBov: a full-scale square wave is 0 (ITU-T G.100.1)."""
@@ -181,6 +195,7 @@ class Ledger(msgspec.Struct):
             unobserved_s=round(max(0.0, session_s - self.observed_s), 3),
             heard_s=round(self.heard_s, 3),
             server_word_s=round(self.server_word_s, 3),
+            sampled_s=round(self.sampled_s, 3),
         )
 
     def track_summaries(self) -> list[ev.TrackSummary]:

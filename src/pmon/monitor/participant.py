@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pmon.monitor.events import ParticipantKind, QualityLevel
+from pmon.monitor.events import Heard, ParticipantKind, QualityLevel
+from pmon.monitor.hearing import GAP_MAX_S, ONSET_LAG_S
 from pmon.monitor.inputs import (
     OPT_OUT_ATTRIBUTE,
     AudioReading,
@@ -32,6 +33,12 @@ class Track:
         """Open runs of speech: threshold to onset."""
         self.video: VideoReading | None = None
         """The latest of its receiver, while there is one."""
+        self.looking: bool | None = None
+        """Whether a look at the picture is under way; None if it is seen all the time."""
+        self.rests_on: Heard = "pcm"
+        """What is known of a microphone now: its sound, or what it is disabled on."""
+        self.heard_since: float | None = None
+        """When the first sound came after it was disabled; None if it never was."""
 
     @property
     def is_microphone(self) -> bool:
@@ -71,8 +78,6 @@ class ServerWord:
     """
 
     DOUBT_S = 1.0
-    ONSET_LAG_S = 0.3
-    """An onset is told 0.2-0.4 s late, since the server judges windows of 400 ms."""
     END_LAG_S = 0.6
     """An end is told 0.4-0.8 s late."""
 
@@ -85,7 +90,7 @@ class ServerWord:
         if named:
             self._doubted_at = None
             if self.since is None:
-                self.since = now - self.ONSET_LAG_S
+                self.since = now - ONSET_LAG_S
                 return True
         elif self.since is not None and self._doubted_at is None:
             self._doubted_at = now
@@ -129,6 +134,13 @@ class Participant:
         self.quality_before: QualityLevel = "unknown"
         """The last before the own connection was lost."""
         self.word = ServerWord()
+        self.called_at: float | None = None
+        """When the server named them; what repeats it soon after is not taken for an onset."""
+
+    def called(self, now: float) -> None:
+        """The server's event names them."""
+        if self.called_at is None or now - self.called_at > GAP_MAX_S:
+            self.called_at = now
 
     def take(self, info: ParticipantInfo) -> None:
         """Take sid, kind and attributes from the server's description."""
@@ -168,5 +180,15 @@ class Participant:
     @property
     def on_server_word(self) -> bool:
         """Whether the server's word is all there is: a microphone is on and none can be decoded."""
-        microphones = [t for t in self.tracks.values() if t.is_microphone and not t.muted]
+        microphones = self._open_microphones()
         return bool(microphones) and all(t.encrypted for t in microphones)
+
+    @property
+    def rests_on(self) -> Heard | None:
+        """What is known of their speech now; None without a microphone that is on."""
+        known = {"server" if t.encrypted else t.rests_on for t in self._open_microphones()}
+        ranked: tuple[Heard, ...] = ("pcm", "sampled", "server")
+        return next((heard for heard in ranked if heard in known), None)
+
+    def _open_microphones(self) -> list[Track]:
+        return [t for t in self.tracks.values() if t.is_microphone and not t.muted]

@@ -287,8 +287,31 @@ class RoomMonitor:
             session.audio(track_sid, reading, counts=participant.in_call)
 
     def speakers(self, identities: Iterable[str], now: float) -> None:
-        """The server's speaker event, for those of whom it is all there is."""
+        """The server's speaker event: those who began or grew louder."""
         self._speech.told(self.participants.values(), set(identities), now)
+
+    def listening(self, track_sid: str, rests_on: ev.Heard, now: float) -> None:
+        """A microphone rests on this from now on: ``pcm`` as the first sound comes after it was
+        enabled, else as it is disabled. One of which this is never said is always heard.
+        """
+        participant, track = self._track(track_sid)
+        if participant is None or track is None or track.rests_on == rests_on:
+            return
+        self._advance(self.sessions.of(participant), now)
+        if rests_on == "pcm":
+            track.heard_since = now
+        elif track.rests_on == "pcm":
+            self._speech.close_track(participant, track, now)
+        track.rests_on = rests_on
+
+    def looking(self, track_sid: str, looking: bool, now: float) -> None:
+        """A look at a picture begins or ends; one of which this is never said is always seen."""
+        participant, track = self._track(track_sid)
+        if participant is None or track is None:
+            return
+        track.looking = looking
+        for session in self._watching(participant):
+            session.looking(track_sid, looking, now)
 
     def quality(self, identity: str, level: ev.QualityLevel, now: float) -> None:
         """The server's verdict on a connection."""

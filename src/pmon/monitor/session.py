@@ -75,6 +75,8 @@ class Session:
         self.issues = state.issues
         self.ledger = state.ledger
         self._anchor = anchor
+        self._turn_heard: ev.Heard = "pcm"
+        """What the present turn, or the one before, rests on."""
         self._tell = Teller(
             room=room,
             room_sid=room_sid,
@@ -179,7 +181,7 @@ class Session:
         self.quality(self.participant.quality, at, "server")
         word = self.participant.word
         if self.watch.audio and self.participant.on_server_word and word.since is not None:
-            self.speech_started(SERVER, max(word.since, at))
+            self.speech_started(SERVER, max(word.since, at), "server")
 
     def track_published(self, track: Track, at: float) -> None:
         self.ledger.tracks[track.sid] = TrackLedger.of(track, self.watch.speaking_threshold)
@@ -192,6 +194,8 @@ class Session:
             muted=track.muted,
             encrypted=track.encrypted,
         )
+        if track.looking is not None:
+            self.looking(track.sid, track.looking, at)
         self.judge_video(track.sid, at)
         onset = track.runs.get(self.watch.speaking_threshold)
         if onset is not None and self.watch.audio:
@@ -237,10 +241,12 @@ class Session:
 
     # --- speech
 
-    def speech_started(self, source: str, at: float) -> None:
+    def speech_started(self, source: str, at: float, heard: ev.Heard = "pcm") -> None:
+        """Speech began; ``heard`` is what its onset rests on."""
         began_at = self.talk.start(source, at)
         if began_at is not None:
-            self._tell.say_speaking(ev.SpeakingStarted, began_at, source)
+            self._turn_heard = heard
+            self._tell.say_speaking(ev.SpeakingStarted, began_at, source, heard)
 
     def speech_stopped(self, source: str, at: float) -> None:
         turn = self.talk.stop(source, at)
@@ -249,6 +255,7 @@ class Session:
                 ev.SpeakingStopped,
                 turn.ended_at,
                 source,
+                self._turn_heard,
                 turn_s=round(turn.duration_s, 3),
                 talk_time_s=round(self.talk.talk_time_s(), 3),
             )
@@ -288,6 +295,14 @@ class Session:
             record.video.read(reading, at)
             self.judge_video(track_sid, at)
 
+    def looking(self, track_sid: str, looking: bool, at: float) -> None:
+        """A look at a picture begins, or ends with what was found in it."""
+        record = self.ledger.tracks.get(track_sid)
+        if record is None or record.video is None:
+            return
+        self.judge_video(track_sid, at)
+        record.video.look(looking, at)
+
     def judge_video(self, track_sid: str, now: float) -> None:
         """Look at the state of a video track anew, and at the issue that hangs on it."""
         record = self.ledger.tracks.get(track_sid)
@@ -299,11 +314,11 @@ class Session:
             self._tell.say_issue(
                 self.issues.observe(
                     "video_frozen",
-                    video.state == "frozen",
+                    None if video.resting else video.state == "frozen",
                     # Nothing is known of the time since.
                     now if video.read_at is None else video.read_at,
                     track_sid=track_sid,
-                    since=video.last_frame_at,
+                    since=video.still_since,
                     evidence={"frames": video.frames},
                 )
             )
@@ -341,7 +356,7 @@ class Session:
             now - self.started_at,
             observed=connected and not participant.opted_out,
             present=self.present and participant.left_at is None,
-            on_server_word=self.watch.audio and participant.on_server_word,
+            rests_on=participant.rests_on if self.watch.audio else None,
         )
         # Waiting counts only while it can be seen that nobody comes.
         if missing or (connected and not self.present):

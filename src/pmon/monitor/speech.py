@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pmon.monitor.events import Heard
+from pmon.monitor.hearing import onset
 from pmon.monitor.participant import Participant, Track
 from pmon.monitor.session import Session
 from pmon.monitor.sessions import Sessions
@@ -24,14 +26,16 @@ class Speech:
         self, participant: Participant, track: Track, threshold: float, speaking: bool, at: float
     ) -> None:
         """A meter found that speech began or ended at ``at``."""
+        heard: Heard = "pcm"
         if speaking:
+            at, heard = onset(at, track.heard_since, participant.called_at)
             track.runs[threshold] = at
         else:
             track.runs.pop(threshold, None)
         for session in self._listening(participant) if participant.in_call else ():
             if session.watch.speaking_threshold == threshold:
                 if speaking:
-                    session.speech_started(track.sid, at)
+                    session.speech_started(track.sid, at, heard)
                 else:
                     session.speech_stopped(track.sid, at)
 
@@ -45,11 +49,13 @@ class Speech:
     def told(self, participants: Iterable[Participant], named: set[str], now: float) -> None:
         """The server named those who began to speak or grew louder."""
         for participant in participants:
+            if participant.identity in named:
+                participant.called(now)
             if not participant.on_server_word or not participant.in_call:
                 continue
             if participant.word.told(participant.identity in named, now):
                 for session in self._listening(participant):
-                    session.speech_started(SERVER, participant.word.since or now)
+                    session.speech_started(SERVER, participant.word.since or now, "server")
 
     def tick(self, participant: Participant, now: float) -> None:
         """End what the server said once it is sure, or once a meter has the say."""

@@ -55,12 +55,12 @@ class Teller:
             )
         )
 
-    def say_speaking(self, event: type[Any], at: float, source: str, **fields: object) -> None:
+    def say_speaking(
+        self, event: type[Any], at: float, source: str, heard: ev.Heard, **fields: object
+    ) -> None:
         """Speech began or ended, as a track's meter or the server told."""
-        if source == SERVER:
-            self.say(event, at, heard="server", **fields)
-        else:
-            self.say(event, at, heard="pcm", track_sid=source, **fields)
+        track_sid = None if source == SERVER else source
+        self.say(event, at, heard=heard, track_sid=track_sid, **fields)
 
     def say_issues(self, changes: list[Change], reason: str) -> None:
         for change in changes:

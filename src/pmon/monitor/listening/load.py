@@ -1,0 +1,223 @@
+"""What to give up first when a process has too much to do: the ``auto`` modes. CPU is in cores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from pmon.monitor.listening.cameras import Looks
+
+Mode = Literal["auto", "always", "adaptive"]
+
+SERVER_CUT = 0.7
+"""The server gives no more jobs to a worker that reports this load."""
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process has to do."""
+
+    rooms: int
+    microphones: int
+    heard: int
+    """Microphones that are enabled."""
+    cameras: int
+    seen: int
+    """Cameras that are enabled."""
+
+
+class Costs:
+    """Milliseconds of CPU a second, measured on a real server, and how far off they are here."""
+
+    ROOM = 5.0
+    DISABLED_MICROPHONE = 0.65
+    HEARD_MICROPHONE = 3.6
+    ADAPTIVE_MICROPHONE = 1.0
+    """One that is disabled most of the time, the time that it is heard included."""
+    DISABLED_CAMERA = 1.6
+    SEEN_CAMERA = 10.9
+    LOOKED_AT_CAMERA = 2.0
+    RARELY_LOOKED_AT_CAMERA = 1.75
+    LEARN_S = 20.0
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+        """Measured over modelled: machines, codecs and talkativeness differ."""
+        self._learned_at: float | None = None
+
+    def model(self, counts: Counts) -> float:
+        """Cores for what is enabled at present."""
+        return self._ms(counts, counts.heard, counts.seen) / 1000.0
+
+    def learn(self, now: float, cores: float, counts: Counts) -> None:
+        """Take a measurement of what ``counts`` costs here."""
+        modelled = self.model(counts)
+        elapsed_s = 0.0 if self._learned_at is None else now - self._learned_at
+        self._learned_at = now
+        if modelled < 0.02:  # too little to do: the measurement is of something else
+            return
+        weight = min(1.0, elapsed_s / self.LEARN_S)
+        factor = min(3.0, max(0.3, cores / modelled))
+        self.factor += weight * (factor - self.factor)
+
+    def predict(self, counts: Counts, always: int, looks: Looks) -> float:
+        """Cores with so many microphones always heard and the cameras looked at like this."""
+        camera = {
+            "always": self.SEEN_CAMERA,
+            "looks": self.LOOKED_AT_CAMERA,
+            "rare": self.RARELY_LOOKED_AT_CAMERA,
+            "off": 0.0,
+        }[looks]
+        return (
+            self.factor
+            * (
+                self.ROOM * counts.rooms
+                + self.HEARD_MICROPHONE * always
+                + self.ADAPTIVE_MICROPHONE * (counts.microphones - always)
+                + camera * counts.cameras
+            )
+            / 1000.0
+        )
+
+    def _ms(self, counts: Counts, heard: int, seen: int) -> float:
+        return (
+            self.ROOM * counts.rooms
+            + self.HEARD_MICROPHONE * heard
+            + self.DISABLED_MICROPHONE * (counts.microphones - heard)
+            + self.SEEN_CAMERA * seen
+            + self.DISABLED_CAMERA * (counts.cameras - seen)
+        )
+
+
+class Shedding:
+    """Sheds step by step while the prediction is too high: looks at video become rarer, the
+    largest rooms go over to adaptive listening, then all do; what is left is to refuse jobs.
+
+    Back it goes the same way, a step at a time, once the prediction with the step undone has
+    stayed low: a step is never undone that would be taken again at once.
+    """
+
+    HIGH = 0.5
+    ENOUGH = 0.45
+    LOW = 0.4
+    CALM_S = 30.0
+    """From one step to the step back."""
+    SETTLE_S = 10.0
+    """After a step the measurement still holds what was before it."""
+
+    def __init__(self, listen: Mode, video: Mode | Literal["off"], *, threshold: float) -> None:
+        self.costs = Costs()
+        self.refuse_jobs = False
+        self.predicted = 0.0
+        """Cores for the present modes."""
+        self.fully_shed = 0.0
+        """Cores once all is shed that the settings allow."""
+        self._listen = listen
+        self._video = video
+        self._threshold = threshold
+        self._adaptive: dict[str, None] = {}
+        """Rooms that were moved over, in the order in which they were."""
+        self._video_steps = 0
+        self._changed_at = float("-inf")
+        self._low_since: float | None = None
+
+    @property
+    def looks(self) -> Looks:
+        return self._looks(self._video_steps)
+
+    def always(self, room: str) -> bool:
+        """Whether everybody in the room is heard all the time."""
+        return self._listen == "always" or (self._listen == "auto" and room not in self._adaptive)
+
+    @property
+    def reported(self) -> float:
+        """The load for LiveKit, 0 to 1: reaching the threshold reads as the server's cut."""
+        return min(1.0, self.fully_shed / self._threshold * SERVER_CUT)
+
+    def room_gone(self, room: str) -> None:
+        self._adaptive.pop(room, None)
+
+    def sample(self, now: float, cores: float, counts: Counts, sizes: Mapping[str, int]) -> None:
+        """Take a measurement; ``sizes`` are the microphones of each room."""
+        if now - self._changed_at >= self.SETTLE_S:
+            self.costs.learn(now, cores, counts)
+        self._predict(counts, sizes)
+        if self.predicted > self.HIGH:
+            self._low_since = None
+            while self.predicted > self.ENOUGH and self._shed(sizes):
+                self._changed_at = now
+                self._predict(counts, sizes)
+        else:
+            self._restore(now, counts, sizes)
+        self.fully_shed = self.costs.predict(counts, *self._floor(counts.microphones))
+        limit = self._threshold if not self.refuse_jobs else 0.9 * self._threshold
+        self.refuse_jobs = self.fully_shed >= limit
+
+    # --- inside
+
+    def _looks(self, steps: int) -> Looks:
+        if self._video == "off":
+            return "off"
+        if self._video == "always":
+            return "always"
+        ladder: tuple[Looks, ...] = ("always", "looks", "rare")
+        return ladder[steps + (self._video == "adaptive")]
+
+    @property
+    def _video_steps_max(self) -> int:
+        return {"auto": 2, "adaptive": 1}.get(self._video, 0)
+
+    def _floor(self, microphones: int) -> tuple[int, Looks]:
+        always = microphones if self._listen == "always" else 0
+        return always, self._looks(self._video_steps_max)
+
+    def _heard_always(self, sizes: Mapping[str, int]) -> int:
+        return sum(size for room, size in sizes.items() if self.always(room))
+
+    def _predict(self, counts: Counts, sizes: Mapping[str, int]) -> None:
+        self.predicted = self.costs.predict(counts, self._heard_always(sizes), self.looks)
+
+    def _shed(self, sizes: Mapping[str, int]) -> bool:
+        """Take the next step; False if there is none left."""
+        if self._video_steps < self._video_steps_max:
+            self._video_steps += 1
+            return True
+        largest = max(
+            (room for room in sizes if self.always(room)),
+            key=lambda room: (sizes[room], room),
+            default=None,
+        )
+        if self._listen != "auto" or largest is None or not sizes[largest]:
+            return False
+        self._adaptive[largest] = None
+        return True
+
+    def _restore(self, now: float, counts: Counts, sizes: Mapping[str, int]) -> None:
+        """Undo the last step if there would be room for it, and has been for a while."""
+        smallest = min(
+            (room for room in sizes if room in self._adaptive),
+            key=lambda room: (sizes[room], room),
+            default=None,
+        )
+        always, looks = self._heard_always(sizes), self.looks
+        if smallest is not None:
+            always += sizes[smallest]
+        elif self._video_steps:
+            looks = self._looks(self._video_steps - 1)
+        else:
+            self._low_since = None
+            return
+        if self.costs.predict(counts, always, looks) >= self.LOW:
+            self._low_since = None
+            return
+        if self._low_since is None:
+            self._low_since = now
+        if now - max(self._low_since, self._changed_at) < self.CALM_S:
+            return
+        if smallest is not None:
+            del self._adaptive[smallest]
+        else:
+            self._video_steps -= 1
+        self._changed_at = now
+        self._predict(counts, sizes)

@@ -1,0 +1,125 @@
+"""What ``auto`` gives up, in which order, and when it comes back."""
+
+from __future__ import annotations
+
+import pytest
+
+from pmon.monitor.listening import Change, Listening
+from pmon.monitor.listening.load import Costs, Counts, Shedding
+
+
+class Process:
+    """A process with rooms of these sizes, whose CPU is what the model says times a factor."""
+
+    def __init__(self, *sizes: int, factor: float = 1.0, cameras: int = 0) -> None:
+        self.plan = Listening("auto", "auto")
+        self.now = 0.0
+        self.factor = factor
+        self.changes: list[Change] = []
+        for i, size in enumerate(sizes):
+            for j in range(size):
+                self.plan.track_added(0.0, f"room{i}", f"p{i}.{j}", f"TR_{i}.{j}", "audio")
+            for j in range(cameras):
+                self.plan.track_added(0.0, f"room{i}", f"p{i}.{j}", f"TR_v{i}.{j}", "video")
+        self.tick()
+
+    def tick(self) -> None:
+        while (due := self.plan.due()) is not None and due <= self.now:
+            for change in self.plan.tick(self.now):
+                self.changes.append(change)
+                if change.enabled:
+                    self.plan.started(self.now, change.track_sid)
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds)):
+            self.now += 1.0
+            self.tick()
+            cores = self.factor * Costs().model(self.plan.counts())
+            self.plan.load(self.now, cores)
+        self.tick()
+
+    @property
+    def always(self) -> set[str]:
+        return self.plan.microphones.always
+
+
+def test_a_process_with_little_to_do_hears_everybody() -> None:
+    process = Process(40, 50)
+    process.run(300)
+    assert process.always == {"room0", "room1"}
+    assert process.plan.status(process.now).heard == 90
+    assert not process.plan.status(process.now).refuse_jobs
+
+
+def test_the_largest_rooms_go_first_and_no_more_than_it_takes() -> None:
+    process = Process(20, 80, 40, 30)  # 170 microphones at 3.6 ms a second
+    process.run(60)
+    assert process.always == {"room0", "room2", "room3"}
+    assert process.plan.shedding.predicted <= Shedding.HIGH
+    process.run(600)
+    assert process.always == {"room0", "room2", "room3"}
+
+
+def test_video_looks_become_rarer_before_anybody_is_heard_less() -> None:
+    process = Process(30, 30, cameras=30)  # 60 cameras at 10.9 ms a second
+    assert process.plan.status(0.0).looks == "always"
+    process.run(60)
+    assert process.plan.status(60.0).looks == "looks"
+    assert process.always == {"room0", "room1"}
+    crowded = Process(60, 60, cameras=40)
+    crowded.run(60)
+    assert crowded.plan.shedding.looks == "rare"
+    assert crowded.always == {"room0"}
+
+
+def test_a_slow_machine_sheds_earlier() -> None:
+    process = Process(50, 50, factor=2.5)
+    process.run(120)
+    assert len(process.always) < 2
+    assert process.plan.shedding.costs.factor == pytest.approx(2.5, rel=0.3)
+
+
+def test_it_comes_back_when_there_is_room_and_not_at_once() -> None:
+    process = Process(20, 80, 60)
+    process.run(60)
+    assert process.always == {"room0", "room2"}
+    for j in range(60):
+        process.plan.track_removed(process.now, f"TR_2.{j}")
+    process.run(20)
+    assert process.always == {"room0"}
+    process.run(30)
+    assert process.always == {"room0", "room1"}
+
+
+def test_a_load_at_the_edge_never_flaps() -> None:
+    process = Process(60, 70)
+    switches = 0
+    before = set(process.always)
+    for step in range(600):
+        process.factor = 1.0 if step % 7 else 1.3
+        process.run(1)
+        switches += before != process.always
+        before = set(process.always)
+    assert switches <= 2
+
+
+def test_jobs_are_refused_last_and_the_load_says_so() -> None:
+    process = Process(*[100] * 7, factor=1.0)
+    process.run(60)
+    assert process.always == set()
+    assert not process.plan.shedding.refuse_jobs
+    assert process.plan.shedding.reported == pytest.approx(0.735 / 0.85 * 0.7, rel=0.1)
+    more = Process(*[100] * 9)
+    more.run(60)
+    assert more.plan.shedding.refuse_jobs
+    assert more.plan.shedding.reported > 0.7
+
+
+def test_settings_that_say_always_are_kept() -> None:
+    shedding = Shedding("always", "always", threshold=0.85)
+    counts = Counts(rooms=1, microphones=1000, heard=1000, cameras=0, seen=0)
+    for second in range(100):
+        shedding.sample(float(second), 3.6, counts, {"room": 1000})
+    assert shedding.always("room")
+    assert shedding.looks == "always"
+    assert shedding.refuse_jobs
