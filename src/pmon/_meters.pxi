@@ -72,6 +72,8 @@ cdef struct meters_t:
     clock_t clock
     double heard_at
     bint dry
+    int64_t opened             # the position at which it was last opened, or ran again after a stop
+    double loudest             # power of the loudest 100 ms since, the first 200 ms left out
     detector_t *detectors
     int count
 
@@ -80,9 +82,19 @@ cdef int meters_feed(
     meters_t *meters, const int16_t *samples, Py_ssize_t n, double now
 ) noexcept nogil:
     """Take samples that arrived at ``now``. Returns whether there are transitions to take."""
-    cdef int i, news = 0
+    cdef int i, news
+    cdef int64_t windows
     pthread_mutex_lock(&meters.mutex)
+    news = meters.dry          # the first sound is news, too
+    if meters.dry:
+        meters.opened = meters.level.position
+        meters.loudest = -1.0
+    windows = meters.level.position // meters.level.window
     level_feed(&meters.level, samples, n)
+    if meters.level.position // meters.level.window > windows and (
+        meters.level.position - meters.opened >= 3 * meters.level.window
+    ):
+        meters.loudest = max(meters.loudest, meters.level.last_power)
     for i in range(meters.count):
         news |= speaking_feed(&meters.detectors[i].speaking, samples, n) > 0
     meters.heard_at = now
@@ -260,6 +272,20 @@ cdef class Meters:
         pthread_mutex_lock(&self.meters.mutex)
         if self.meters.count:
             power = self.meters.detectors[0].speaking.floor
+        pthread_mutex_unlock(&self.meters.mutex)
+        if power < 0:
+            return None
+        return max(-127.0, 10.0 * log10(power)) if power > 0 else -127.0
+
+    @property
+    def loudest_dbov(self) -> float | None:
+        """Loudest 100 ms since the first sound after the last ``stop``, in dBov.
+
+        The first 200 ms are left out: a decoder that has just begun gives silence or fades in.
+        None while there is nothing else.
+        """
+        pthread_mutex_lock(&self.meters.mutex)
+        cdef double power = -1.0 if self.meters.dry else self.meters.loudest
         pthread_mutex_unlock(&self.meters.mutex)
         if power < 0:
             return None

@@ -16,6 +16,8 @@ import msgspec
 from pmon.durations import DAY_S, parse_duration
 
 LogFormat = Literal["json", "console"]
+ListenMode = Literal["auto", "always", "adaptive"]
+VideoMode = Literal["auto", "always", "adaptive", "off"]
 MediaTier = Literal["auto", "native", "portable"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -34,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hidden: bool = True
     opt_out: bool = True
     media: MediaTier = "auto"
+    listen: ListenMode = "auto"
+    video: VideoMode = "auto"
     workers: int = 1
     max_jobs: int = 0
     load_threshold: float = 0.85
@@ -276,6 +280,19 @@ SETTINGS: tuple[Setting, ...] = (
         "PMON_MEDIA",
         _one_of("auto", "native", "portable"),
         "How audio comes in: auto is native where that works, which costs the least.",
+    ),
+    Setting(
+        "listen",
+        "PMON_LISTEN",
+        _one_of("auto", "always", "adaptive"),
+        "Decode all microphones always, or adaptively only where there is something to hear;"
+        " auto is always until the load is high.",
+    ),
+    Setting(
+        "video",
+        "PMON_VIDEO",
+        _one_of("auto", "always", "adaptive", "off"),
+        "Look at videos always, now and then (adaptive), or never (off); auto as with PMON_LISTEN.",
     ),
     Setting(
         "workers",

@@ -141,7 +141,8 @@ async def main():
     taps = []
     for _ in range(3):
         for track in tracks:
-            taps.append(NativeTap(track, TrackMeters(48000, 1, [0.01]), lambda _: None))
+            meters = TrackMeters(48000, 1, [0.01])
+            taps.append(NativeTap(track, meters, lambda _: None, lambda: None))
     frame = rtc.AudioFrame(array("h", [3000, -3000] * 240).tobytes(), 48000, 1, 480)
     async def play(source):
         while True:

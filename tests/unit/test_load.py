@@ -43,28 +43,23 @@ def test_nothing_is_known_at_first() -> None:
     assert usage.cores == 0.0
 
 
-def test_the_threshold_reads_as_the_servers_cut() -> None:
-    assert reported({"media-0": 0.85}, 0.1, 0.85, None) == pytest.approx(SERVER_CUT)
-
-
 def test_the_least_busy_process_takes_the_next_room() -> None:
-    busy = {"media-0": 0.9, "media-1": 0.1}
-    assert reported(busy, 0.0, 0.5, None) == pytest.approx(0.1 / 0.5 * SERVER_CUT)
+    assert reported([0.9, 0.1], 1.0, 0.5, None) == 0.1
 
 
 def test_it_never_reports_more_than_all() -> None:
-    assert reported({"media-0": 2.0}, 0.0, 0.5, None) == 1.0
+    assert reported([2.0], 2.0, 0.5, None) == 1.0
 
 
 def test_no_process_is_no_load() -> None:
-    assert reported({}, 0.0, 0.85, None) == 0.0
+    assert reported([], 0.1, 0.85, None) == 0.0
 
 
 def test_a_containers_limit_counts_for_all_processes_together() -> None:
     """Half a core is full at half a core, and two processes share it."""
-    assert reported({"media-0": 0.3}, 0.1, 0.8, quota=0.5) == pytest.approx(SERVER_CUT)
-    assert reported({"a": 0.4, "b": 0.4}, 0.0, 0.8, quota=1.0) == pytest.approx(SERVER_CUT)
-    assert reported({"media-0": 0.4}, 0.0, 0.8, quota=4.0) == pytest.approx(SERVER_CUT / 2)
+    assert reported([0.1], 0.4, 0.8, quota=0.5) == pytest.approx(SERVER_CUT)
+    assert reported([0.1, 0.2], 0.8, 0.8, quota=1.0) == pytest.approx(SERVER_CUT)
+    assert reported([0.5], 0.4, 0.8, quota=4.0) == 0.5
 
 
 @pytest.mark.parametrize(

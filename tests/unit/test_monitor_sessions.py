@@ -409,7 +409,9 @@ class TestWants:
     def test_muted_microphones_stay_subscribed_and_are_not_decoded(self, meeting: Meeting) -> None:
         meeting.monitor.participant_joined(person("ann", microphone(muted=True)), 0.0)
         meeting.job("AJ_1", "ann")
-        assert wanted(meeting.monitor) == {"TR_mic": Want(enabled=True)}
+        assert wanted(meeting.monitor) == {
+            "TR_mic": Want(enabled=True, thresholds=(0.01,), muted=True)
+        }
 
     def test_nobody_without_a_job_is_subscribed(self, meeting: Meeting) -> None:
         meeting.monitor.participant_joined(person("bob", microphone()), 0.0)

@@ -24,6 +24,8 @@ BAD = {
     "PMON_HIDDEN": ["hidden"],
     "PMON_OPT_OUT": ["None"],
     "PMON_MEDIA": ["alsa", "natives"],
+    "PMON_LISTEN": ["off", "sometimes"],
+    "PMON_VIDEO": ["on"],
     "PMON_WORKERS": ["0", "-1", "65", "two"],
     "PMON_MAX_RSS": ["0", "1GB", "512", "1KiB", "-1MiB", "1 GiB"],
     "PMON_MAX_JOBS": ["-1", "1.5", "many", "\u0663", "9999999"],

@@ -17,11 +17,13 @@ from livekit import rtc
 from room_driver import Meeting, microphone, person
 from scipy import signal
 
+from pmon.media.listener import Listener
 from pmon.media.meters import TrackMeters
 from pmon.media.phrases import phrases
 from pmon.media.portable import PortableTier
 from pmon.media.subscriptions import BATCH, Subscriptions
 from pmon.monitor import events as ev
+from pmon.monitor.listening.plan import Listening
 
 FRAME = 4800
 
@@ -75,7 +77,9 @@ class Tier:
     def __init__(self) -> None:
         self.opened: list[str] = []
 
-    def open(self, track: Any, meters: TrackMeters, on_transitions: object) -> Tap:
+    def open(
+        self, track: Any, meters: TrackMeters, on_transitions: object, on_sound: object
+    ) -> Tap:
         self.opened.append(track.sid)
         return Tap(meters)
 
@@ -107,7 +111,9 @@ async def test_audio_that_waits_at_a_mute_is_not_heard_afterwards(
     meeting.job("AJ_1", "ann")
     meeting.connected(person("ann", microphone()))
     publication = Publication("TR_mic")
-    subscriptions = Subscriptions(meeting.monitor, PortableTier(), lambda: None)
+    subscriptions = Subscriptions(
+        meeting.monitor, PortableTier(), Listener(Listening()), lambda: None
+    )
     subscriptions.attach(room_of(ann=publication))
     subscriptions.track_subscribed(SimpleNamespace(sid="TR_mic"), publication)  # type: ignore[arg-type]
     await asyncio.sleep(0)
@@ -128,7 +134,7 @@ async def test_a_refused_track_holds_nobody_else_up() -> None:
     )
     ann, bob = Publication("TR_ann"), Publication("TR_bob")
     tier = Tier()
-    subscriptions = Subscriptions(meeting.monitor, tier, lambda: None)
+    subscriptions = Subscriptions(meeting.monitor, tier, Listener(Listening()), lambda: None)
     subscriptions.attach(room_of(ann=ann, bob=bob))
     subscriptions.track_subscribed(SimpleNamespace(sid="TR_bob"), bob)  # type: ignore[arg-type]
     subscriptions.subscription_failed("TR_ann")
@@ -146,7 +152,7 @@ async def test_subscriptions_are_paced() -> None:
         meeting.job(f"AJ_{name}", name)
     meeting.connected(*(person(name, microphone(f"TR_{name}")) for name in names))
     publications = {name: Publication(f"TR_{name}") for name in names}
-    subscriptions = Subscriptions(meeting.monitor, Tier(), lambda: None)
+    subscriptions = Subscriptions(meeting.monitor, Tier(), Listener(Listening()), lambda: None)
     subscriptions.attach(room_of(**publications))
     subscriptions.apply()
     asked = [p.asked for p in publications.values() if p.asked]

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from livekit import api
 
+from pmon.app.load import Usage
 from pmon.app.messages import (
     Begin,
     Checkpoint,
@@ -27,6 +28,7 @@ from pmon.app.messages import (
     HandedOver,
     HandOver,
     Happened,
+    HostLoad,
     HostStatus,
     JobEnded,
     Prepare,
@@ -35,10 +37,12 @@ from pmon.app.messages import (
     ToHost,
 )
 from pmon.media.connection import RoomConnection
+from pmon.media.listener import Listener
 from pmon.media.tap import AudioTier
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.events import EndReason
 from pmon.monitor.inputs import ParticipantInfo
+from pmon.monitor.listening.plan import Listening
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.view import view
@@ -49,6 +53,7 @@ from pmon.settings import Settings
 TICK_S = 0.5
 """How often time is told to pass; the shortest timer of the monitor is a second."""
 STATUS_S = 5.0
+LOAD_S = 1.0
 PREPARE_S = 10.0
 CLOCK_STEP_S = 0.5
 """The wall clock is believed anew when it is off by more than this; slewing stays below."""
@@ -65,13 +70,14 @@ class _Room:
         settings: Settings,
         server: api.LiveKitAPI,
         tier: AudioTier,
+        listener: Listener,
         anchor: UtcAnchor,
         emit: Callable[[FromHost], None],
     ) -> None:
         self.monitor = RoomMonitor(name, anchor, opt_out=settings.opt_out)
         self.notices = Notices(settings.enable_notifications, self.monitor.is_monitored)
         self.connection = RoomConnection(
-            self.monitor, settings, server, tier, self.notices, self._on_change
+            self.monitor, settings, server, tier, listener, self.notices, self._on_change
         )
         self._emit = emit
         self._encoder = msgspec.msgpack.Encoder()
@@ -147,6 +153,10 @@ class Host:
         self._settings = settings
         self._server = server
         self._tier = tier
+        plan = Listening(settings.listen, settings.video, load_threshold=settings.load_threshold)
+        self._listener = Listener(plan)
+        self._usage = Usage()
+        self._load_at = float("-inf")
         self._emit = emit
         self.drained = asyncio.Event()
         """Everything is over that ``Drain`` or ``HandOver`` asked for."""
@@ -222,7 +232,13 @@ class Host:
 
     def _open(self, name: str) -> _Room:
         room = self._rooms[name] = _Room(
-            name, self._settings, self._server, self._tier, self._anchor, self._from_room
+            name,
+            self._settings,
+            self._server,
+            self._tier,
+            self._listener,
+            self._anchor,
+            self._from_room,
         )
         room.connection.start()
         return room
@@ -266,9 +282,31 @@ class Host:
                         self._close_empty(room)
                 except Exception:
                     log.exception("room failed", room=room.monitor.room)
+            if now - self._load_at >= LOAD_S:
+                self._load_at = now
+                self._tell_load(now)
             if now - self._status_at >= STATUS_S:
                 self._status_at = now
                 self._tell_status(now)
+
+    def _tell_load(self, now: float) -> None:
+        self._usage.sample(time.process_time(), now)
+        try:
+            plan = self._listener.plan
+            plan.load(now, self._usage.cores)
+            self._listener.settle()
+            status = plan.status(now)
+            self._emit(
+                HostLoad(
+                    reported=plan.shedding.reported,
+                    microphones=status.microphones,
+                    heard=status.heard,
+                    rooms_adaptive=status.rooms_adaptive,
+                    overdue=status.overdue,
+                )
+            )
+        except Exception:
+            log.exception("no load this time")
 
     def _tell_status(self, now: float) -> None:
         try:
@@ -299,6 +337,7 @@ class Host:
 
     async def leave(self) -> None:
         """Leave all rooms without a word of their sessions."""
+        self._listener.close()
         rooms, self._rooms = list(self._rooms.values()), {}
         await asyncio.gather(*(room.aclose() for room in rooms))
         others = self._background - {asyncio.current_task()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,19 +32,17 @@ class Usage:
         return (cpu_after - cpu_before) / (after - before) if after > before else 0.0
 
 
-def reported(
-    media: Mapping[str, float], others: float, threshold: float, quota: float | None
-) -> float:
+def reported(media: Iterable[float], used: float, threshold: float, quota: float | None) -> float:
     """0 to 1, where reaching the threshold reads as the server's cut.
 
-    ``media`` are the cores that each media process uses, of which it may fill ``threshold`` of
-    one; the next room goes to the least busy. All of them and ``others`` (the supervisor) share
-    the ``quota`` of cores that a container may have.
+    ``media`` is what each media process reports of itself; the next room goes to the least busy.
+    All of them and the supervisor use so many cores, and share the ``quota`` of cores that a
+    container may have.
     """
-    share = min(media.values(), default=0.0)
+    load = min(media, default=0.0)
     if quota is not None:
-        share = max(share, (sum(media.values()) + others) / quota)
-    return min(1.0, share / threshold * SERVER_CUT)
+        load = max(load, used / quota / threshold * SERVER_CUT)
+    return min(1.0, load)
 
 
 def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:

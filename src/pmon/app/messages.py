@@ -109,6 +109,19 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     rooms: list[RoomView]
 
 
+class HostLoad(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """How busy the media process is, sent every second."""
+
+    reported: float
+    """For LiveKit: what is left once all is shed that the settings allow, 0 to 1."""
+    microphones: int
+    heard: int
+    """Of them those that are decoded now."""
+    rooms_adaptive: int
+    overdue: int
+    """Microphones that the patrol did not get round to hearing for 3 minutes."""
+
+
 class Drained(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Everything is closed; summaries of what the drain ended came before as events."""
 
@@ -122,5 +135,6 @@ FromHost = (
     | Happened
     | Checkpoint
     | HostStatus
+    | HostLoad
     | Drained
 )

@@ -25,11 +25,17 @@ class Pool:
         ]
         self._place_of_room: dict[str, Place] = {}
         self._rooms: dict[Place, list[RoomView]] = {}
+        self._loads: dict[Place, msg.HostLoad] = {}
 
     @property
     def rooms(self) -> list[RoomView]:
         """How the rooms of all processes stood some seconds ago at most."""
         return [room for rooms in self._rooms.values() for room in rooms]
+
+    @property
+    def loads(self) -> list[msg.HostLoad]:
+        """How busy each process was a second ago."""
+        return list(self._loads.values())
 
     @property
     def processes(self) -> dict[str, psutil.Process]:
@@ -88,6 +94,8 @@ class Pool:
     def _heard(self, place: Place, message: msg.FromHost) -> None:
         if isinstance(message, msg.HostStatus):
             self._rooms[place] = message.rooms
+        if isinstance(message, msg.HostLoad):
+            self._loads[place] = message
         if isinstance(message, msg.JobEnded):
             rooms = set(place.slot.rooms)
             for room in [r for r, p in self._place_of_room.items() if p is place]:

@@ -80,6 +80,7 @@ class Supervisor:
         self._usage: dict[str, Usage] = {}
         self._quota = cpu_quota()
         self._load = 0.0
+        self._adaptive = False
         self._totals = Totals()
         self._metrics = Metrics()
         self._events = log_output.EventLog()
@@ -317,11 +318,23 @@ class Supervisor:
             usage = self._usage.setdefault(name, Usage())
             usage.sample(used_s, time.monotonic())
             self._metrics.set_load(name, round(usage.cores, 4))
-        media = {name: usage.cores for name, usage in self._usage.items() if name != MAIN}
-        self._load = reported(
-            media, self._usage[MAIN].cores, self._settings.load_threshold, self._quota
-        )
+        used = sum(usage.cores for usage in self._usage.values())
+        loads = self._pool.loads
+        shares = [load.reported for load in loads]
+        self._load = reported(shares, used, self._settings.load_threshold, self._quota)
         self._agent.set_load(self._load)
+        heard, microphones = sum(x.heard for x in loads), sum(x.microphones for x in loads)
+        self._metrics.set_listening(heard=heard, resting=microphones - heard)
+        adaptive = sum(load.rooms_adaptive for load in loads)
+        if (adaptive > 0) != self._adaptive:
+            self._adaptive = adaptive > 0
+            log.info(
+                "listening adaptively" if self._adaptive else "listening to everybody",
+                rooms_adaptive=adaptive,
+                heard=heard,
+                microphones=microphones,
+                load=self.load,
+            )
 
     async def _recycle(self) -> None:
         self._pool.recycle(self._settings.max_rss)

@@ -15,6 +15,7 @@ from livekit import api, rtc
 from livekit.rtc.participant import PublishDataError
 
 from pmon.media import sdk
+from pmon.media.listener import Listener
 from pmon.media.room_events import RoomEvents, Roster, listen
 from pmon.media.stats import video_readings
 from pmon.media.subscriptions import Subscriptions
@@ -26,6 +27,8 @@ TOKEN_TTL = timedelta(minutes=10)
 RETRY_S = (0.0, 1.0, 2.0, 5.0)
 """Waits between attempts to join; the last one repeats."""
 VIDEO_EVERY_S = 2.0
+LOOK_EVERY_S = 0.5
+"""While a picture is looked at now and then, which takes 2 s."""
 SDK_TIMEOUT_S = 5.0
 """For what the SDK answers at once, unless the connection breaks in between."""
 
@@ -64,6 +67,7 @@ class RoomConnection:
         credentials: Credentials,
         server: api.LiveKitAPI,
         tier: AudioTier,
+        listener: Listener,
         roster: Roster,
         on_change: Callable[[], None],
     ) -> None:
@@ -75,7 +79,8 @@ class RoomConnection:
         self._server = server
         self._on_change = on_change
         self._tier = tier
-        self._subscriptions = Subscriptions(monitor, tier, self._changed)
+        self._listener = listener
+        self._subscriptions = Subscriptions(monitor, tier, listener, self._changed)
         self._events = RoomEvents(
             monitor, self._subscriptions, roster, self._changed, self._is_current
         )
@@ -105,7 +110,8 @@ class RoomConnection:
     def tick(self, now: float) -> None:
         """Bring the meters' readings to the monitor and start a look at the video counters."""
         self._subscriptions.read(now)
-        due = now - self._video_at >= VIDEO_EVERY_S
+        every_s = VIDEO_EVERY_S if self._listener.plan.shedding.looks == "always" else LOOK_EVERY_S
+        due = now - self._video_at >= every_s
         if due and self.connected and self._subscriptions.watching and self._video_task is None:
             self._video_at = now
             self._video_task = asyncio.create_task(self._read_video())
@@ -304,8 +310,7 @@ class RoomConnection:
             if self._room is not None:
                 readings = await video_readings(self._room)
                 now = time.monotonic()
-                for sid, reading in readings.items():
-                    self._monitor.video(sid, reading, now)
+                self._subscriptions.frames(readings, now)
                 self._changed()
         except Exception:
             log.exception("video not looked at", room=self._monitor.room)

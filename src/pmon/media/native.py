@@ -132,7 +132,9 @@ class NativeTap:
         track: rtc.RemoteAudioTrack | rtc.LocalAudioTrack,
         meters: TrackMeters,
         on_transitions: Callable[[list[Transition]], None],
+        on_sound: Callable[[], None],
     ) -> None:
+        self._on_sound: Callable[[], None] | None = on_sound
         self.meters = meters
         self._on_transitions = on_transitions
         request = ffi_pb2.FfiRequest()
@@ -148,6 +150,9 @@ class NativeTap:
 
     def deliver(self) -> None:
         """Hand over what the meters have found; called on the loop."""
+        if self._on_sound is not None:
+            self._on_sound()
+            self._on_sound = None
         transitions = self.meters.take()
         if transitions:
             self._on_transitions(transitions)
@@ -173,8 +178,9 @@ class NativeTier:
         track: rtc.RemoteAudioTrack,
         meters: TrackMeters,
         on_transitions: Callable[[list[Transition]], None],
+        on_sound: Callable[[], None],
     ) -> NativeTap:
-        return NativeTap(track, meters, on_transitions)
+        return NativeTap(track, meters, on_transitions, on_sound)
 
     def room_joined(self, room: rtc.Room) -> None:
         self._tap.room_joined(room)

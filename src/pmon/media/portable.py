@@ -28,7 +28,9 @@ class PortableTap:
         track: rtc.RemoteAudioTrack,
         meters: TrackMeters,
         on_transitions: Callable[[list[Transition]], None],
+        on_sound: Callable[[], None],
     ) -> None:
+        self._on_sound: Callable[[], None] | None = on_sound
         self.meters = meters
         self._on_transitions = on_transitions
         self._stream = rtc.AudioStream(
@@ -47,6 +49,9 @@ class PortableTap:
                 if self._closed:
                     return
                 transitions = self.meters.feed(event.frame.data, time.monotonic())
+                if self._on_sound is not None:
+                    self._on_sound()
+                    self._on_sound = None
                 if transitions:
                     self._on_transitions(transitions)
         except Exception:
@@ -71,8 +76,9 @@ class PortableTier:
         track: rtc.RemoteAudioTrack,
         meters: TrackMeters,
         on_transitions: Callable[[list[Transition]], None],
+        on_sound: Callable[[], None],
     ) -> PortableTap:
-        return PortableTap(track, meters, on_transitions)
+        return PortableTap(track, meters, on_transitions, on_sound)
 
     def room_joined(self, room: rtc.Room) -> None:
         """The SDK brings it its events."""

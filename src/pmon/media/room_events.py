@@ -160,7 +160,9 @@ class RoomEvents:
         self._monitor.track_muted(publication.sid, False, time.monotonic())
 
     def _on_speakers(self, speakers: list[rtc.Participant]) -> None:
-        self._monitor.speakers((s.identity for s in speakers), time.monotonic())
+        named, now = {speaker.identity for speaker in speakers}, time.monotonic()
+        self._monitor.speakers(named, now)
+        self._subscriptions.speakers(named, now)
 
     def _on_quality(
         self, participant: rtc.Participant | None, quality: rtc.ConnectionQuality

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
 import structlog
@@ -12,8 +12,11 @@ from livekit import rtc
 from livekit.rtc import _ffi_client
 from livekit.rtc._proto import ffi_pb2
 
+from pmon.media.listener import Listener
 from pmon.media.meters import TrackMeters, Transition
 from pmon.media.tap import NUM_CHANNELS, SAMPLE_RATE, AudioTap, AudioTier
+from pmon.monitor.inputs import VideoReading
+from pmon.monitor.listening.changes import Change
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.wants import LINK, Want, wanted
 
@@ -34,6 +37,11 @@ class _Subscription:
         self.want = LINK
         self.track: rtc.RemoteTrack | None = None
         self.enabled = True
+        self.planned = False
+        """The listening plan knows of it and says when it is heard or seen."""
+        self.muted = False
+        self.rested = False
+        """It was disabled at times, so what it is known by has to be said."""
         self.meters: TrackMeters | None = None
         self.tap: AudioTap | None = None
 
@@ -46,10 +54,16 @@ class Subscriptions:
     """
 
     def __init__(
-        self, monitor: RoomMonitor, tier: AudioTier, on_change: Callable[[], None]
+        self,
+        monitor: RoomMonitor,
+        tier: AudioTier,
+        listener: Listener,
+        on_change: Callable[[], None],
     ) -> None:
         self._monitor = monitor
         self._tier = tier
+        self._listener = listener
+        self._plan = listener.plan
         self._on_change = on_change
         self._room: rtc.Room | None = None
         self._paused = False
@@ -66,7 +80,10 @@ class Subscriptions:
     @property
     def watching(self) -> bool:
         """Whether any video is received."""
-        return any(s.want.frames and s.track is not None for s in self._subscriptions.values())
+        return any(
+            s.want.frames and s.track is not None and s.enabled
+            for s in self._subscriptions.values()
+        )
 
     # --- towards the server
 
@@ -74,12 +91,15 @@ class Subscriptions:
         """Work on this room object from now on; nothing is subscribed in it yet."""
         self.reset()
         self._room = room
+        self._listener.attach(self._monitor.room, self)
         self.apply()
 
     def pause(self) -> None:
         """The connection is being made again: what is asked for now would be lost."""
         self._paused = True
         self.hang_up_all()
+        for sid, subscription in self._subscriptions.items():
+            self._unplan(sid, subscription)
 
     def resume(self) -> None:
         """The connection is back; a full reconnect forgot every subscription without a track."""
@@ -105,6 +125,7 @@ class Subscriptions:
                 changed += self._subscribe(sid, want)
         if changed == BATCH:
             self._timer = asyncio.get_running_loop().call_later(PACE_S, self._on_timer)
+        self._listener.settle()
 
     def reset(self) -> None:
         """Forget everything: the connection is gone, and its subscriptions with it."""
@@ -116,6 +137,7 @@ class Subscriptions:
             self._timer = None
         for sid in list(self._subscriptions):
             self._drop(sid)
+        self._listener.detach(self._monitor.room, self)
 
     async def aclose(self) -> None:
         """Close every tap, and wait until that is done unless the SDK never ends a stream."""
@@ -139,6 +161,7 @@ class Subscriptions:
         if publication.kind == rtc.TrackKind.KIND_VIDEO and publication.simulcasted:
             publication.set_video_quality(rtc.VideoQuality.VIDEO_QUALITY_LOW)
         self._adjust(subscription, subscription.want)
+        self._listener.settle()
 
     def track_unsubscribed(self, track_sid: str) -> None:
         """The receiver is gone, at our wish or with its publication."""
@@ -149,6 +172,34 @@ class Subscriptions:
         if track_sid in self._subscriptions:
             self._drop(track_sid)
             self._refused[track_sid] = time.monotonic() + RETRY_S
+
+    def speakers(self, identities: set[str], now: float) -> None:
+        """The server's speaker event."""
+        self._plan.speakers(now, self._monitor.room, identities)
+        self._listener.settle()
+
+    # --- from the plan
+
+    def carry_out(self, change: Change) -> None:
+        """Hear or see a track from now on, or no more."""
+        subscription = self._subscriptions.get(change.track_sid)
+        if subscription is None or subscription.track is None:
+            return
+        now = time.monotonic()
+        if subscription.want.frames:
+            self._enable(subscription, change.enabled or change.reason == "muted")
+            if change.reason not in ("always", "muted"):
+                self._monitor.looking(change.track_sid, change.enabled, now)
+        elif change.enabled:
+            self._enable(subscription, True)
+            self._open_tap(change.track_sid, subscription)
+        else:
+            self._close_tap(change.track_sid, subscription)
+            if change.reason != "muted":
+                self._enable(subscription, False)
+                subscription.rested = True
+                self._monitor.listening(change.track_sid, change.rests_on, now)
+        self._on_change()
 
     # --- the meters
 
@@ -161,6 +212,17 @@ class Subscriptions:
                 self._speech(sid, subscription.meters.expire(now))
                 for reading in subscription.meters.readings():
                     self._monitor.audio(sid, reading)
+                self._tell_level(sid, subscription.meters, now)
+        self._listener.settle()
+
+    def frames(self, readings: Mapping[str, VideoReading], now: float) -> None:
+        """The totals of the video receivers by track sid."""
+        for sid, reading in readings.items():
+            subscription = self._subscriptions.get(sid)
+            if subscription is not None and subscription.enabled:
+                self._monitor.video(sid, reading, now)
+                self._plan.frames(now, sid, reading.frames)
+        self._listener.settle()
 
     def hang_up(self, track_sid: str) -> None:
         """Stop listening to a track now, with its last word told; before mute, unpublish, leave."""
@@ -207,27 +269,62 @@ class Subscriptions:
         track = subscription.track
         if track is None:
             return
-        if subscription.enabled != want.enabled:
-            subscription.enabled = want.enabled
-            _send_enabled(subscription.publication, want.enabled)
         sid = subscription.publication.sid
-        if not want.thresholds:
+        if not want.planned:
+            self._unplan(sid, subscription)
             self._close_tap(sid, subscription)
-        elif subscription.meters is None:
-            subscription.meters = TrackMeters(SAMPLE_RATE, NUM_CHANNELS, want.thresholds)
-        else:
+            self._enable(subscription, want.enabled)
+            return
+        if subscription.meters is not None:
             self._speech(sid, subscription.meters.listen(want.thresholds))
-        if want.thresholds and subscription.tap is None and subscription.meters is not None:
+        elif want.thresholds:
+            subscription.meters = TrackMeters(SAMPLE_RATE, NUM_CHANNELS, want.thresholds)
+        self._tell_plan(sid, subscription, want)
+
+    def _tell_plan(self, sid: str, subscription: _Subscription, want: Want) -> None:
+        owner = self._monitor.owner(sid)
+        if self._paused or owner is None:
+            return
+        now = time.monotonic()
+        if not subscription.planned:
+            subscription.planned = True
+            self._plan.track_added(
+                now,
+                self._monitor.room,
+                owner.identity,
+                sid,
+                "video" if want.frames else "audio",
+                muted=want.muted,
+                screen=want.screen,
+            )
+        elif subscription.muted != want.muted:
+            self._plan.muted(now, sid, want.muted)
+        subscription.muted = want.muted
+
+    def _unplan(self, sid: str, subscription: _Subscription) -> None:
+        if subscription.planned:
+            subscription.planned = False
+            self._plan.track_removed(time.monotonic(), sid)
+
+    def _enable(self, subscription: _Subscription, enabled: bool) -> None:
+        if subscription.enabled != enabled:
+            subscription.enabled = enabled
+            _send_enabled(subscription.publication, enabled)
+
+    def _open_tap(self, sid: str, subscription: _Subscription) -> None:
+        if subscription.tap is None and subscription.meters is not None:
             subscription.tap = self._tier.open(
-                cast("rtc.RemoteAudioTrack", track),
+                cast("rtc.RemoteAudioTrack", subscription.track),
                 subscription.meters,
                 lambda transitions: self._heard(sid, transitions),
+                lambda: self._sounds(sid, subscription),
             )
 
     def _drop(self, sid: str) -> None:
         subscription = self._subscriptions.pop(sid, None)
         if subscription is None:
             return
+        self._unplan(sid, subscription)
         self._close_tap(sid, subscription)
         if subscription.want.frames:
             self._monitor.video(sid, None, time.monotonic())
@@ -243,9 +340,28 @@ class Subscriptions:
             self._monitor.audio(sid, reading)
         self._in_background(tap.aclose())
 
+    def _sounds(self, sid: str, subscription: _Subscription) -> None:
+        """The first sound since it was opened."""
+        now = time.monotonic()
+        if subscription.rested:
+            self._monitor.listening(sid, "pcm", now)
+        self._plan.started(now, sid)
+        self._listener.settle()
+
     def _heard(self, sid: str, transitions: list[Transition]) -> None:
         self._speech(sid, transitions)
+        # One of several thresholds is enough to know whether somebody speaks.
+        least = min((t.threshold for t in transitions), default=0.0)
+        for transition in transitions:
+            if transition.threshold == least:
+                self._plan.speech(time.monotonic(), sid, transition.speaking, transition.at)
+        self._listener.settle()
         self._on_change()
+
+    def _tell_level(self, sid: str, meters: TrackMeters, now: float) -> None:
+        loudest, floor = meters.meters.loudest_dbov, meters.meters.floor_dbov
+        if loudest is not None and floor is not None:
+            self._plan.reading(now, sid, floor_dbov=floor, loudest_dbov=loudest)
 
     def _speech(self, sid: str, transitions: list[Transition]) -> None:
         for transition in transitions:

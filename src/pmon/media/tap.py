@@ -36,10 +36,12 @@ class AudioTier(Protocol):
         track: rtc.RemoteAudioTrack,
         meters: TrackMeters,
         on_transitions: Callable[[list[Transition]], None],
+        on_sound: Callable[[], None],
     ) -> AudioTap:
         """Feed a track's audio to ``meters`` until the tap is closed.
 
-        ``on_transitions`` is called on the loop whenever speech begins or ends.
+        ``on_transitions`` is called on the loop whenever speech begins or ends, ``on_sound`` once
+        the first sound has come.
         """
 
     def room_joined(self, room: rtc.Room) -> None:

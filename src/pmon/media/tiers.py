@@ -61,7 +61,7 @@ async def _self_test() -> None:
     source = rtc.AudioSource(SAMPLE_RATE, NUM_CHANNELS)
     track = rtc.LocalAudioTrack.create_audio_track("self-test", source)
     meters = TrackMeters(SAMPLE_RATE, NUM_CHANNELS, [0.01])
-    tap = NativeTap(track, meters, lambda _: None)
+    tap = NativeTap(track, meters, lambda _: None, lambda: None)
     samples = array(
         "h",
         (

@@ -21,6 +21,13 @@ class Want(msgspec.Struct, frozen=True):
     """Decode the audio and look for speech over each of these; empty: decode nothing."""
     frames: bool = False
     """Count the video frames."""
+    muted: bool = False
+    screen: bool = False
+
+    @property
+    def planned(self) -> bool:
+        """Whether the listening plan says when it is heard or seen."""
+        return bool(self.thresholds) or self.frames
 
 
 LINK = Want()
@@ -55,8 +62,10 @@ def _track(track: Track, thresholds: tuple[float, ...], video: bool) -> Want | N
     if track.is_microphone and thresholds:
         if track.encrypted:
             return LINK
-        # A muted microphone stays subscribed and enabled, so that nothing is lost at unmute.
-        return Want(enabled=True, thresholds=() if track.muted else thresholds)
+        # A muted microphone stays subscribed, so that nothing is lost at unmute.
+        return Want(enabled=True, thresholds=thresholds, muted=track.muted)
     if track.is_video and video:
-        return LINK if track.encrypted else Want(enabled=True, frames=True)
+        screen = track.source == "screen_share"
+        seen = Want(enabled=True, frames=True, muted=track.muted, screen=screen)
+        return LINK if track.encrypted else seen
     return None

@@ -28,12 +28,23 @@ class Metrics:
             "pmon_jobs", "Jobs by what became of them.", ["result"], registry=self._registry
         )
         self._events = Counter("pmon_events", "Events by type.", ["type"], registry=self._registry)
+        self._listening = Gauge(
+            "pmon_listening",
+            "Watched microphones by whether they are decoded now.",
+            ["mode"],
+            registry=self._registry,
+        )
         self._load = Gauge(
             "pmon_process_load",
             "CPU of a process in cores.",
             ["process"],
             registry=self._registry,
         )
+
+    def set_listening(self, *, heard: int, resting: int) -> None:
+        """Watched microphones that are on: decoded now, and resting on the server's word."""
+        self._listening.labels("heard").set(heard)
+        self._listening.labels("resting").set(resting)
 
     def set_rooms(self, rooms: int, participants: Mapping[str, int]) -> None:
         """The rooms as they are now, and their watched participants by kind."""
