@@ -57,6 +57,13 @@ class WorkerProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[int] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the running worker."""
+        if self._process is None:
+            raise RuntimeError("the worker was not started")
+        return self._process.pid
+
     async def start(self) -> None:
         """Start the worker and wait until it is registered. Raises WorkerFailedError."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PMON_", "LIVEKIT_"))}
