@@ -174,7 +174,7 @@ async def watch(
         for room in generator.truth.rooms:
             request = api.CreateAgentDispatchRequest(room=room, agent_name="participant-monitor")
             await lkapi.agent_dispatch.create_dispatch(request)
-    while len(watched.present) < result.participants:  # noqa: ASYNC110 - events tell nobody
+    while len(watched.present) < result.participants:
         await asyncio.sleep(0.2)
         if time.monotonic() - began > 120:
             break
