@@ -331,7 +331,7 @@ SETTINGS: tuple[Setting, ...] = (
         "max_rss",
         "PMON_MAX_RSS",
         _bytes,
-        "A media process with more resident memory than this is replaced, without a gap.",
+        "A media process with more resident memory than this is replaced by another one.",
     ),
     Setting(
         "drain_timeout_s",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -135,3 +138,71 @@ async def test_no_process_outlives_the_supervisor(
     await gone(process)
     found = await lkapi.room.list_participants(api.ListParticipantsRequest(room=room))
     assert [p.identity for p in found.participants] == ["alice"], "it has left the room"
+
+
+async def test_a_process_that_hangs_is_replaced(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join
+) -> None:
+    worker = await start_worker()
+    await join("alice")
+    await dispatch()
+    await worker.wait("participant_connected")
+    media_processes(worker)[0].suspend()
+    await worker.wait_for(lambda line: line["message"] == "a media process hangs", 60)
+    await until(lambda: joined(worker) == 2)
+    assert await worker.stop() == 0
+    assert len(worker.of("session_started")) == len(worker.of("session_ended")) == 1
+
+
+def run_worker(**env: str) -> subprocess.CompletedProcess[str]:
+    command = Path(sys.executable).with_name("pmon-worker")
+    settings = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret", "PMON_HTTP_PORT": "0"}
+    return subprocess.run(
+        [str(command)],
+        env={"PATH": "/usr/bin", "LIVEKIT_URL": "ws://127.0.0.1:1", **settings, **env},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+
+
+def test_a_media_process_that_does_not_start_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'media_process' in ' '.join(sys.orig_argv):\n    sys.exit(3)\n"
+    )
+    done = run_worker(PYTHONPATH=str(tmp_path))
+    assert done.returncode == 70
+    assert "the media process ended" in done.stdout or "a media process ended" in done.stdout
+
+
+@pytest.mark.parametrize("after_s", [0.2, 0.5, 1.0, 1.5])
+def test_a_signal_to_all_its_processes_while_it_starts_is_no_failure(after_s: float) -> None:
+    """As service managers send it."""
+    command = Path(sys.executable).with_name("pmon-worker")
+    env = {"PATH": "/usr/bin", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret"}
+    env |= {"LIVEKIT_URL": "ws://127.0.0.1:1", "PMON_HTTP_PORT": "0"}
+    with subprocess.Popen(
+        [str(command)], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        time.sleep(1.0 + after_s)
+        for one in (*psutil.Process(process.pid).children(), psutil.Process(process.pid)):
+            one.terminate()
+        said, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, said + errors
+    assert "Traceback" not in said + errors
+
+
+def test_without_an_output_it_works_all_the_same() -> None:
+    command = Path(sys.executable).with_name("pmon-worker")
+    env = {"PATH": "/usr/bin", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret"}
+    env |= {"LIVEKIT_URL": "ws://127.0.0.1:1", "PMON_HTTP_PORT": "0"}
+    with subprocess.Popen(["/bin/sh", "-c", f"exec {command} <&- >&-"], env=env) as process:
+        try:
+            time.sleep(4)
+            assert process.poll() is None
+            assert len(psutil.Process(process.pid).children()) == 1
+            process.terminate()
+            assert process.wait(15) == 0
+        finally:
+            process.kill()

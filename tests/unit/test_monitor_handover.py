@@ -131,3 +131,43 @@ def test_a_room_that_is_joined_already_takes_over_at_once() -> None:
     room.monitor.track_muted("TR_mic", False, 25.0)
     room.speak(26.0, 27.0)
     assert room.summary().talk_time_s == 3.0
+
+
+def test_a_track_in_doubt_is_not_lost_with_the_process() -> None:
+    """It was reported gone within the second before: by somebody, or by an outage of ours."""
+    before = meeting()
+    before.monitor.track_unpublished("TR_cam", 20.0)
+    room = before.handed_over(gap_s=1.0)
+    room.connected(person("alice", microphone()))
+    room.to(60.0)
+    assert [(e.track_sid, seconds(e)) for e in room.of(ev.TrackUnpublished)] == [("TR_cam", 20.0)]
+
+    back = before.handed_over(gap_s=1.0)
+    back.connected(person("alice", microphone(), camera()))
+    back.to(60.0)
+    assert back.of(ev.TrackUnpublished) == []
+    assert back.of(ev.TrackPublished) == []
+    for track in back.summary().tracks:
+        assert track.published_s == pytest.approx(59.0, abs=1.5)
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_track_that_went_is_told_where_the_room_is_joined_already(reported: bool) -> None:
+    before = meeting()
+    if reported:
+        before.monitor.track_unpublished("TR_cam", 20.0)
+    room = Meeting()
+    room.now = 20.0
+    room.connected(person("alice", microphone()))
+    [session] = before.monitor.sessions.all()
+    state = before.handed_over(gap_s=0.0).monitor.sessions.all()[0].state()
+    state.lost = session.state().lost
+    room.monitor.start_job("AJ_1", "AD_1", person("alice"), session.watch, 20.2, state)
+    room.to(25.0)
+    assert [e.track_sid for e in room.of(ev.TrackUnpublished)] == ["TR_cam"]
+
+
+def test_a_share_is_not_told_where_talk_was_forgotten() -> None:
+    """Who left before the process died is not known to the next one."""
+    room = meeting().handed_over(gap_s=1.0)
+    assert room.summary().talk_share is None

@@ -126,3 +126,18 @@ def test_a_call_that_is_answered_bills_what_is_being_said(meeting: Meeting) -> N
 
 def _watch(meeting: Meeting) -> Watch:
     return meeting.monitor.sessions.all()[0].watch
+
+
+def test_a_track_that_went_before_a_session_began_is_not_told_in_it(meeting: Meeting) -> None:
+    meeting.monitor.track_unpublished("TR_cam", 20.0)
+    meeting.job("AJ_2", "alice", "AD_2")
+    meeting.to(25.0)
+    assert [e.job for e in meeting.of(ev.TrackUnpublished)] == ["AJ_1"]
+
+
+def test_a_job_that_ends_right_after_an_unpublish_still_tells_it(meeting: Meeting) -> None:
+    meeting.monitor.track_unpublished("TR_cam", 20.0)
+    meeting.to(20.5)
+    summary = meeting.summary()
+    assert [e.track_sid for e in meeting.of(ev.TrackUnpublished)] == ["TR_cam"]
+    assert {t.state for t in summary.tracks if t.track_sid == "TR_cam"} == {"ended"}

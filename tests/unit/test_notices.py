@@ -464,3 +464,11 @@ def test_told_states_alternate_and_end_true(steps: list[tuple[str, float]]) -> N
     told += [message["speaking"] for message, _ in room.due(10)]
     assert all(a != b for a, b in itertools.pairwise(told))
     assert told[-1] == bool(steps and steps[-1][0] == "starts")
+
+
+def test_a_turn_that_another_process_told_of_is_ended_by_this_one() -> None:
+    room = Room("alice", "bob")
+    room.watch("alice")
+    room.notices.resume("alice")
+    room.stops("alice")
+    assert [m["speaking"] for m, _ in room.due()] == [False]

@@ -130,9 +130,17 @@ class _Room:
         finally:
             self._sending = None
 
-    def abandon(self) -> None:
-        """Say nothing more: another process goes on from here."""
+    def hand_over(self, now: float) -> None:
+        """Say the last of everything: another process goes on from here."""
+        self.tick(now)
+        self.checkpoint(self.monitor.sessions.all())
         self._emit = lambda _: None
+
+    def end(self, now: float) -> None:
+        """End all sessions, with their summaries."""
+        self.connection.hang_up()
+        self.monitor.end_all("shutdown", now)
+        self.flush()
 
     async def aclose(self) -> None:
         if self._sending is not None:
@@ -190,17 +198,11 @@ class Host:
             case Prepare(rooms=names):
                 self._in_background(self._prepare(names))
             case HandOver():
-                for room in self._rooms.values():
-                    room.tick(now)
-                    room.checkpoint(room.monitor.sessions.all())
-                    room.abandon()
+                self._each_room(lambda room: room.hand_over(now))
                 self._emit(HandedOver())
                 self._in_background(self._leave_and_say_so())
             case Drain():
-                for room in self._rooms.values():
-                    room.connection.hang_up()
-                    room.monitor.end_all("shutdown", now)
-                    room.flush()
+                self._each_room(lambda room: room.end(now))
                 self._in_background(self._leave_and_say_so())
 
     # --- inside
@@ -222,11 +224,14 @@ class Host:
         state = None
         if message.state is not None:
             state = msgspec.msgpack.decode(message.state, type=SessionState)
+            if state.talk.speaking:
+                room.notices.resume(message.participant)
         room.monitor.start_job(message.job, message.dispatch, info, watch, now, state)
         for session in room.monitor.sessions.all():
             if session.job == message.job:
                 preferences = message.metadata.notification_preferences
                 room.notices.session(session.id, message.participant, preferences)
+                room.checkpoint([session])  # under the name of the job that has it now
         room.connection.jobs_changed()
         room.flush()
 
@@ -311,10 +316,17 @@ class Host:
     def _tell_status(self, now: float) -> None:
         try:
             self._emit(self.status(now))
-            for room in self._rooms.values():
-                room.checkpoint(room.monitor.sessions.all())
         except Exception:
             log.exception("no status this time")
+        self._each_room(lambda room: room.checkpoint(room.monitor.sessions.all()))
+
+    def _each_room(self, work: Callable[[_Room], None]) -> None:
+        """One room that fails must not take the others with it."""
+        for room in self._rooms.values():
+            try:
+                work(room)
+            except Exception:
+                log.exception("room failed", room=room.monitor.room)
 
     def status(self, now: float) -> HostStatus:
         return HostStatus(rooms=[view(room.monitor, now) for room in self._rooms.values()])

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable
 from typing import cast
 
+import structlog
+
 from pmon.app import messages as msg
 from pmon.app.channel import Channel
 from pmon.settings import Settings
 
-MAIN = "from pmon.app.media_process import main; main()"
+MAIN = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until it is heard, for which the SDK is loaded
+from pmon.app.media_process import main
+main()
+"""
+SECRETS = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "PMON_HTTP_TOKEN")
+"""Nobody needs them in the environment of a process that gets them over its channel."""
 EXIT_S = 3.0
 """How long a process may live on once it has closed its end."""
+
+
+log = structlog.get_logger("pmon.worker")
 
 
 class MediaChild:
@@ -51,6 +64,7 @@ class MediaChild:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-c", MAIN, str(its.fileno())),
                 pass_fds=[its.fileno()],
+                env={name: text for name, text in os.environ.items() if name not in SECRETS},
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
             )
@@ -97,6 +111,9 @@ class MediaChild:
                         self.handed_over.set()
                     case _:
                         self._on_message(self, message)
+        except Exception:
+            log.exception("a media process could not be understood", pid=self.pid)
+            self.kill()
         finally:
             self._channel.close()
             try:

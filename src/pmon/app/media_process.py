@@ -32,7 +32,7 @@ async def serve(sock: socket.socket) -> None:
         await channel.aclose()
         return
     settings = begin.settings
-    log_output.configure(settings.log_format, settings.log_level, sys.stdout)
+    log_output.configure(settings.log_format, settings.log_level, log_output.standard_output())
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: channel.send(msg.Interrupted()))
     async with api.LiveKitAPI(settings.url, settings.api_key, settings.api_secret) as server:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import psutil
 import structlog
@@ -19,6 +19,9 @@ INTERRUPTED_S = 1.0
 """After SIGTERM to a media process: if it was meant for all, the supervisor drains by then."""
 PREPARE_S = 20.0
 LEAVE_S = 10.0
+HUNG_S = 30.0
+"""A process says something every second; a machine under load may take its time."""
+RECYCLE_EVERY_S = 600.0
 
 log = structlog.get_logger("pmon.worker")
 
@@ -43,7 +46,10 @@ class Place:
         self._child: MediaChild | None = None
         self._successor: MediaChild | None = None
         self._draining = asyncio.Event()
+        self._heard_at = 0.0
+        self._recycled_at = float("-inf")
         self._came_up = asyncio.get_running_loop().create_future()
+        self._came_up.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._task: asyncio.Task[None] | None = None
         self._recycling: asyncio.Task[None] | None = None
 
@@ -65,17 +71,29 @@ class Place:
             if self._child is not None:
                 self._child.send(due)
 
-    def recycle(self) -> None:
-        """Put another process in the place of this one, which joins the rooms before it leaves."""
-        if self._recycling is None or self._recycling.done():
-            self._recycling = asyncio.create_task(self._recycle(), name=f"recycle {self.slot.name}")
+    def recycle(self, reason: str) -> None:
+        """Put another process in the place of this one, which joins the rooms before it leaves.
+
+        At most once in ten minutes: a process that is too large from the start stays so.
+        """
+        now = time.monotonic()
+        if now - self._recycled_at >= RECYCLE_EVERY_S and self.slot.running:
+            self._recycled_at = now
+            self._recycling = asyncio.create_task(self._recycle(reason), name="recycle")
+
+    def look_after(self, now: float) -> None:
+        """End a process that has not said a word for long; another one goes on."""
+        child = self._child
+        if child is not None and self.slot.running and now - self._heard_at > HUNG_S:
+            log.error("a media process hangs", process=self.slot.name, pid=child.pid)
+            child.kill()
 
     async def drain(self) -> None:
         """End all sessions and wait until the process is gone."""
-        if self._recycling is not None:
-            await asyncio.wait([self._recycling])
         self._draining.set()
-        if self._child is not None:
+        if self._recycling is not None:
+            await asyncio.wait([self._recycling])  # it gives up, or has handed over already
+        if self._child is not None and self.slot.running:
             self._child.send(msg.Drain())
         if self._task is not None:
             await asyncio.wait([self._task])
@@ -97,76 +115,90 @@ class Place:
         them.
         """
         while self.slot.jobs or not self._draining.is_set():
-            successor, self._successor = self._successor, None
-            child = successor or await MediaChild.spawn(self._settings, self._heard)
-            self._child, self.process = child, psutil.Process(child.pid)
+            try:
+                problem, pause_s = await self._one_process()
+            except Exception as error:  # no memory for another, no process id
+                log.exception("no media process could be started", process=self.slot.name)
+                problem = f"no media process could be started: {error!r}"
+                pause_s = max(1.0, self.slot.gone(time.monotonic()))
+            if not self._came_up.done():
+                self._came_up.set_exception(MediaError(problem))
+                return
+            if pause_s and not self._draining.is_set():
+                await _first_of(self._draining.wait(), timeout_s=pause_s)
+
+    async def _one_process(self) -> tuple[str, float]:
+        """The life of one process. Returns what became of it, and how long to wait then."""
+        successor, self._successor = self._successor, None
+        child = successor or await MediaChild.spawn(self._settings, self._heard)
+        self._child = child
+        try:
+            self.process = psutil.Process(child.pid)
             await child.ready.wait()
             if child.alive:
-                log.info(
-                    "media process works",
-                    process=self.slot.name,
-                    pid=child.pid,
-                    media=child.tier,
-                )
-                for waiting in self.slot.ready(time.monotonic()):
-                    child.send(waiting)
-                if self._draining.is_set():
-                    child.send(msg.Drain())
-                if not self._came_up.done():
-                    self._came_up.set_result(None)
+                self._welcome(child)
             await child.handed_over.wait()
+        finally:
             self._child = self.process = None
-            pause_s = self.slot.gone(time.monotonic())
-            if self._draining.is_set() or self._successor is not None:
-                continue
-            self._tell_death(child, pause_s)
-            if not self._came_up.done():
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._draining.wait(), pause_s)
+        pause_s = self.slot.gone(time.monotonic())
+        if self._successor is not None:
+            return "it handed over", 0.0
+        if self._came_up.done() and not self._draining.is_set():
+            log.error(
+                "a media process died; another one goes on",
+                process=self.slot.name,
+                pid=child.pid,
+                exit_code=child.exit_code,
+                jobs=len(self.slot.jobs),
+                pause_s=pause_s,
+            )
+        return f"a media process ended at once, with exit code {child.exit_code}", pause_s
 
-    def _tell_death(self, child: MediaChild, pause_s: float) -> None:
+    def _welcome(self, child: MediaChild) -> None:
+        self._heard_at = time.monotonic()
+        log.info("media process works", process=self.slot.name, pid=child.pid, media=child.tier)
+        for waiting in self.slot.ready(self._heard_at):
+            child.send(waiting)
+        if self._draining.is_set():
+            child.send(msg.Drain())
         if not self._came_up.done():
-            problem = f"the media process ended at once, with exit code {child.exit_code}"
-            self._came_up.set_exception(MediaError(problem))
-            return
-        log.error(
-            "a media process died; another one goes on",
-            process=self.slot.name,
-            pid=child.pid,
-            exit_code=child.exit_code,
-            jobs=len(self.slot.jobs),
-            pause_s=pause_s,
-        )
+            self._came_up.set_result(None)
 
-    async def _recycle(self) -> None:
-        log.info("replacing a media process", process=self.slot.name, jobs=len(self.slot.jobs))
+    async def _recycle(self, reason: str) -> None:
+        log.info(
+            "replacing a media process",
+            process=self.slot.name,
+            reason=reason,
+            jobs=len(self.slot.jobs),
+        )
         old = self._child
-        successor = await MediaChild.spawn(self._settings, self._heard)
         try:
-            async with asyncio.timeout(PREPARE_S):
-                await successor.ready.wait()
-                successor.send(msg.Prepare(rooms=self.slot.rooms))
-                await successor.prepared.wait()
-        except TimeoutError:
-            log.warning("the new media process is slow; it takes over as it is")
+            successor = await MediaChild.spawn(self._settings, self._heard)
+        except Exception:
+            log.exception("no media process could be started", process=self.slot.name)
+            return
+        await _first_of(self._prepare(successor), self._draining.wait(), timeout_s=PREPARE_S)
         if old is None or old is not self._child or self._draining.is_set() or not successor.alive:
             successor.kill()  # too late, or no use
             return
         self._successor = successor
         self.slot.pause()
         old.send(msg.HandOver())
-        try:
-            await asyncio.wait_for(old.gone(), LEAVE_S)
-        except TimeoutError:
-            old.kill()
+        asyncio.get_running_loop().call_later(LEAVE_S, old.kill)
+
+    async def _prepare(self, successor: MediaChild) -> None:
+        await successor.ready.wait()
+        successor.send(msg.Prepare(rooms=self.slot.rooms))
+        await successor.prepared.wait()
 
     def _heard(self, child: MediaChild, message: msg.FromHost) -> None:
         if isinstance(message, msg.Interrupted):
             loop = asyncio.get_running_loop()
             loop.call_later(INTERRUPTED_S, self._replace_interrupted, child)
             return
-        if child is not self._child:
+        if child is self._child:
+            self._heard_at = time.monotonic()
+        else:
             return  # of one that prepares itself, or that has handed over
         self.slot.heard(message)
         if not isinstance(message, msg.Checkpoint | msg.Drained):
@@ -177,3 +209,13 @@ class Place:
         if child.alive and not self._draining.is_set():
             log.error("a media process was told to end", process=self.slot.name, pid=child.pid)
             child.kill()
+
+
+async def _first_of(*works: Coroutine[Any, Any, Any], timeout_s: float) -> None:
+    """Wait for the first of these, for so long at most; the others are given up."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

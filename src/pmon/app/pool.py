@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -79,8 +80,18 @@ class Pool:
     def recycle(self, max_rss: int) -> None:
         """Replace what has grown beyond ``max_rss`` bytes; the SDK leaks a little a connection."""
         for place in self._places:
-            if place.process is not None and place.process.memory_info().rss > max_rss:
-                place.recycle()
+            # While a room is away, nobody could tell what became of its participants meanwhile.
+            settled = all(room.connected for room in self._rooms.get(place, ()))
+            with suppress(psutil.Error):  # it died just now
+                if place.process is not None and settled:
+                    rss = place.process.memory_info().rss
+                    if rss > max_rss:
+                        place.recycle(f"{rss >> 20} MiB are more than PMON_MAX_RSS")
+
+    def look_after(self, now: float) -> None:
+        """See that no process hangs."""
+        for place in self._places:
+            place.look_after(now)
 
     async def drain(self) -> None:
         """End all sessions, and wait until every process is gone."""

@@ -24,7 +24,8 @@ class Slot:
         self.jobs: dict[str, msg.StartJob] = {}
         self.load = 0.0
         self._states: dict[str, bytes] = {}
-        self._running = False
+        self.running = False
+        """A process is there and has been told of its jobs."""
         self._endings: list[msg.EndJob | msg.EndDispatch] = []
         """What has to end and has not ended yet: a process that dies first leaves it undone."""
         self._deaths = 0
@@ -44,11 +45,11 @@ class Slot:
                 self.jobs[job] = message
             case msg.EndJob() | msg.EndDispatch():
                 self._endings.append(message)
-        return [message] if self._running else []
+        return [message] if self.running else []
 
     def ready(self, now: float) -> list[msg.ToHost]:
         """A process is there. Returns what it has to be told first."""
-        self._running = True
+        self.running = True
         self._started_at = now
         starts = [
             msgspec.structs.replace(job, state=self._states.get(name))
@@ -58,7 +59,7 @@ class Slot:
 
     def pause(self) -> None:
         """Its process hands over: what comes now is for the next one."""
-        self._running = False
+        self.running = False
 
     # --- what comes from it
 
@@ -75,7 +76,7 @@ class Slot:
 
     def gone(self, now: float) -> float:
         """The process is gone. Returns how long to wait before the next."""
-        self._running = False
+        self.running = False
         if now - self._started_at >= STEADY_S:
             self._deaths = 0
         self._deaths += 1

@@ -131,7 +131,22 @@ class Supervisor:
     async def run(self) -> int:
         self._take_signals()
         await self._start_outputs()
-        await self._pool.start()
+        stopping = asyncio.create_task(self._stopping.wait())
+        starting = asyncio.create_task(self._pool.start())
+        rounds: list[asyncio.Task[Any]] = [starting, stopping]
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not stopping.done():
+                starting.result()
+                await self._work(rounds, stopping)
+            return 0
+        finally:
+            for task in rounds:
+                task.cancel()
+            await self._drain()
+
+    async def _work(self, rounds: list[asyncio.Task[Any]], stopping: asyncio.Task[Any]) -> None:
+        """Register and take jobs until it is time to stop."""
         log.info(
             "starting worker",
             agent_name=self.agent_name,
@@ -140,24 +155,18 @@ class Supervisor:
             http_port=self._web.port,
         )
         agent = asyncio.create_task(self._agent.run())
-        rounds = [
+        rounds += [
             asyncio.create_task(self._every(LOAD_S, self._sample_load)),
             asyncio.create_task(self._every(REPORT_S, self._report)),
             asyncio.create_task(self._every(SWEEP_S, self._sweep)),
             asyncio.create_task(self._every(RECYCLE_S, self._recycle)),
         ]
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait({agent, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if agent.done():
+        await asyncio.wait({agent, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if agent.done():
+            try:
                 agent.result()
-            return 0
-        except Unauthorized as error:
-            raise SettingsError(str(error)) from None
-        finally:
-            for task in (*rounds, stopping):
-                task.cancel()
-            await self._drain()
+            except Unauthorized as error:
+                raise SettingsError(str(error)) from None
 
     async def _start_outputs(self) -> None:
         """Raises one SettingsError for all that is wrong with where they go."""
@@ -310,7 +319,10 @@ class Supervisor:
 
     async def _sample_load(self) -> None:
         cpu_s = {MAIN: time.process_time()}
-        for name, process in self._pool.processes.items():
+        processes = self._pool.processes
+        for name in set(self._usage) - set(processes) - {MAIN}:
+            del self._usage[name]
+        for name, process in processes.items():
             with suppress(psutil.Error):  # it died just now
                 times = process.cpu_times()
                 cpu_s[name] = times.user + times.system
@@ -337,6 +349,7 @@ class Supervisor:
             )
 
     async def _recycle(self) -> None:
+        self._pool.look_after(time.monotonic())
         self._pool.recycle(self._settings.max_rss)
 
     async def _report(self) -> None:

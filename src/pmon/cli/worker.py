@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 import structlog
 
-from pmon.outputs.log import configure, drain
+from pmon.outputs.log import configure, drain, standard_output
 from pmon.settings import SETTINGS, Setting, Settings, SettingsError, load_settings
 from pmon.settings import unknown_variables as find_unknown_variables
 
@@ -43,9 +43,7 @@ def _run(**flags: str | None) -> NoReturn:
         settings = load_settings(os.environ, given)
     except SettingsError as error:
         _refuse(error)
-    if sys.stdout is None:  # it was closed, and its number may belong to another file by now
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open as long as the process lives
-    configure(settings.log_format, settings.log_level, sys.stdout)
+    configure(settings.log_format, settings.log_level, standard_output())
     log = structlog.get_logger("pmon.worker")
     unknown = find_unknown_variables(os.environ)
     if unknown:

@@ -30,6 +30,13 @@ class ParticipantInfo(msgspec.Struct, frozen=True, kw_only=True):
     tracks: tuple[TrackInfo, ...] = ()
 
 
+class LostTrack(msgspec.Struct, frozen=True):
+    """A track that was reported gone at ``at``, which is not believed yet."""
+
+    track: TrackInfo
+    at: float
+
+
 class AudioReading(msgspec.Struct, frozen=True, kw_only=True):
     """The running totals of one track's meters for one speaking threshold."""
 

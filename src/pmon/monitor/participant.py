@@ -40,6 +40,16 @@ class Track:
         self.heard_since: float | None = None
         """When the first sound came after it was disabled; None if it never was."""
 
+    def info(self) -> TrackInfo:
+        """The description that it was made from, as it stands now."""
+        return TrackInfo(
+            sid=self.sid,
+            kind=self.kind,
+            source=self.source,
+            muted=self.muted,
+            encrypted=self.encrypted,
+        )
+
     @property
     def is_microphone(self) -> bool:
         # Screen-share audio is not speech; a track without a source may be an old client's.
@@ -155,16 +165,7 @@ class Participant:
             sid=self.sid,
             kind=self.kind,
             attributes=self.attributes,
-            tracks=tuple(
-                TrackInfo(
-                    sid=track.sid,
-                    kind=track.kind,
-                    source=track.source,
-                    muted=track.muted,
-                    encrypted=track.encrypted,
-                )
-                for track in self.tracks.values()
-            ),
+            tracks=tuple(track.info() for track in self.tracks.values()),
         )
 
     @property

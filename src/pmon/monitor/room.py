@@ -7,7 +7,13 @@ from enum import Enum
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
-from pmon.monitor.inputs import AudioReading, ParticipantInfo, TrackInfo, VideoReading
+from pmon.monitor.inputs import (
+    AudioReading,
+    LostTrack,
+    ParticipantInfo,
+    TrackInfo,
+    VideoReading,
+)
 from pmon.monitor.participant import LEAVE_GRACE_S, Lost, Participant, Track
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.sessions import JOIN_TIMEOUT, EndedJob, Sessions
@@ -99,6 +105,9 @@ class RoomMonitor:
                 for info in state.participant.tracks:
                     participant.tracks[info.sid] = Track(info)
                     self._owners[info.sid] = participant
+                for lost in state.lost:
+                    doubted = Lost(Track(lost.track), lost.at, float("inf"))
+                    participant.lost[lost.track.sid] = doubted
                 self._suspended_at = max(self._suspended_at, session.until)
             return
         self._advance([session], now)
@@ -107,6 +116,10 @@ class RoomMonitor:
         if not participant.present:
             session.disconnected(now, "unknown", 0.0)
         elif not participant.opted_out:
+            gone = [LostTrack(info, now) for info in state.participant.tracks]
+            for lost in (*state.lost, *gone):
+                if lost.track.sid not in participant.tracks:
+                    session.track_unpublished(Track(lost.track), lost.at)
             session.watch_tracks(now)
 
     def end_job(self, job: str, reason: ev.EndReason, now: float) -> None:
@@ -468,6 +481,9 @@ class RoomMonitor:
         self, session: Session, reason: ev.EndReason, now: float, error: str | None = None
     ) -> None:
         self._advance([session], now)
+        if self.link is Link.CONNECTED and session.present:
+            for lost in session.participant.lost.values():
+                session.track_unpublished(lost.track, lost.at)
         self.sessions.end(session, reason, now, error)
         self._forget(session.participant)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
-from pmon.monitor.inputs import AudioReading, ParticipantInfo, VideoReading
+from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, VideoReading
 from pmon.monitor.issues import Issues
 from pmon.monitor.ledger import Ledger, TrackLedger
 from pmon.monitor.participant import Participant, Track
@@ -27,6 +27,7 @@ class SessionState(msgspec.Struct, kw_only=True):
 
     id: str
     participant: ParticipantInfo
+    lost: list[LostTrack] = []
     started_at: float
     ever_present: bool = False
     present: bool = False
@@ -112,6 +113,7 @@ class Session:
         return SessionState(
             id=self.id,
             participant=self.participant.info(),
+            lost=[LostTrack(lost.track.info(), lost.at) for lost in self.participant.lost.values()],
             started_at=self.started_at,
             ever_present=self.ever_present,
             present=self.present,
@@ -184,6 +186,9 @@ class Session:
             self.speech_started(SERVER, max(word.since, at), "server")
 
     def track_published(self, track: Track, at: float) -> None:
+        if track.sid in self.ledger.tracks:  # it was there before an outage, or another process
+            self.track_found(track, at)
+            return
         self.ledger.tracks[track.sid] = TrackLedger.of(track, self.watch.speaking_threshold)
         self._tell.say(
             ev.TrackPublished,
@@ -220,9 +225,10 @@ class Session:
     def track_unpublished(self, track: Track, at: float) -> None:
         self.speech_stopped(track.sid, at)
         record = self.ledger.tracks.get(track.sid)
-        if record is not None:
-            record.gone = True
-            self._video_is(record, "ended", at)
+        if record is None:
+            return  # it was gone before this session began
+        record.gone = True
+        self._video_is(record, "ended", at)
         self._tell.say_issues(self.issues.end(at, track_sid=track.sid), "track_ended")
         self._tell.say(
             ev.TrackUnpublished, at, track_sid=track.sid, kind=track.kind, source=track.source

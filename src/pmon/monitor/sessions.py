@@ -38,6 +38,8 @@ class Sessions:
         self._parallel_talk_s: dict[str, float] = {}
         """Of sessions that are over while others of the same identity go on."""
         self._forgotten_talk_s = 0.0
+        self._whole = True
+        """All talk of the room is known; who left before a process died is not."""
 
     def all(self) -> list[Session]:
         return list(self._sessions.values())
@@ -99,6 +101,7 @@ class Sessions:
             session.start(now)
         else:
             session.resume()
+            self._whole = False
         return session
 
     def end(
@@ -131,7 +134,11 @@ class Sessions:
             self._forgotten_talk_s += self._ended_talk_s.pop(oldest)
 
     def talk_share(self, session: Session, now: float) -> float | None:
-        """A session's part of all the talk time of the room; None when nobody has spoken."""
+        """A session's part of all the talk time of the room; None when nobody has spoken, or
+        when not all of it is known.
+        """
+        if not self._whole:
+            return None
         running_s = dict(self._parallel_talk_s)
         for other in self._sessions.values():
             identity = other.participant.identity

@@ -87,6 +87,7 @@ class Video(msgspec.Struct):
         if self.read_at is not None and now - self.read_at > STALE_AFTER_S:
             # Nobody has looked meanwhile: frames are missed from here on, not since the last.
             self.last_frame_at = None if self.last_frame_at is None else now
+            self._looking_since = now
             self.read_at = None
         if self._looking_since is None:
             self._looking_since = now

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -68,6 +70,17 @@ def _writer(stream: TextIO) -> logging.Handler:
         return LineWriter(stream.fileno())
     except OSError:  # io.UnsupportedOperation: a text in memory
         return logging.StreamHandler(stream)
+
+
+def standard_output() -> TextIO:
+    """Standard output. One that was closed leads nowhere from now on, here and in our children:
+    its number would otherwise go to the next file that is opened.
+    """
+    if sys.stdout is None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    return sys.stdout
 
 
 def drain(deadline_s: float) -> None:

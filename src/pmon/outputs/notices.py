@@ -85,6 +85,11 @@ class Notices:
         session = self._sessions.setdefault(session_id, _Session(identity, preferences))
         session.preferences = preferences
 
+    def resume(self, identity: str) -> None:
+        """A process before this one has told that somebody speaks."""
+        if self._enabled:
+            self._told["speaking_alerts", identity] = True
+
     def joined(self, identity: str, is_agent: bool, now: float) -> None:
         """Somebody in the room can receive data from ``now`` on."""
         self._active[identity] = is_agent
@@ -100,12 +105,10 @@ class Notices:
         session = self._sessions.get(event.session)
         if session is None:
             return
+        if isinstance(event, ev.ParticipantConnected):
+            session.connected_at = event.time.timestamp()
+        self._ask_for_welcome(session.identity)  # whoever opts in again shows by any event
         match event:
-            case ev.ParticipantConnected():
-                session.connected_at = event.time.timestamp()
-                self._ask_for_welcome(session.identity)
-            case ev.TrackPublished():  # the first sign of somebody who opts in again
-                self._ask_for_welcome(session.identity)
             case ev.SpeakingStarted():
                 self._change("speaking_alerts", session, True, False, event)
             case ev.SpeakingStopped():
