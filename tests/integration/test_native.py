@@ -160,7 +160,7 @@ asyncio.run(main())
 @pytest.mark.timeout(170)
 def test_a_process_ends_while_audio_is_on_its_way() -> None:
     """Again and again: a frame that meets a dying interpreter would crash or hang."""
-    for cycle in range(int(os.environ.get("PMON_STOP_CYCLES", "20"))):
+    for cycle in range(int(os.environ.get("PMON_STOP_CYCLES", "8"))):
         done = run_python(STOP, PYTHONFAULTHANDLER="1")
         assert done.returncode == 0, (cycle, done.returncode, done.stderr)
         assert int(done.stdout) > 0
@@ -174,3 +174,12 @@ async def dispatch(lkapi: api.LiveKitAPI, room: str, agent_name: str) -> None:
 
 def seconds(event: dict[str, str]) -> float:
     return datetime.fromisoformat(event["time"]).timestamp()
+
+
+@pytest.mark.system
+@pytest.mark.timeout(600)
+def test_two_hundred_processes_end_while_audio_is_on_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PMON_STOP_CYCLES", "200")
+    test_a_process_ends_while_audio_is_on_its_way()

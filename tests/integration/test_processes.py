@@ -140,6 +140,7 @@ async def test_no_process_outlives_the_supervisor(
     assert [p.identity for p in found.participants] == ["alice"], "it has left the room"
 
 
+@pytest.mark.system
 async def test_a_process_that_hangs_is_replaced(
     start_worker: StartWorker, dispatch: Dispatch, join: Join
 ) -> None:

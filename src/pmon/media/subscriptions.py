@@ -188,7 +188,9 @@ class Subscriptions:
         now = time.monotonic()
         if subscription.want.frames:
             self._enable(subscription, change.enabled or change.reason == "muted")
-            if change.reason not in ("always", "muted"):
+            # One that was always watched till now knows nothing of looks.
+            if change.reason != "muted" and (subscription.rested or change.reason != "always"):
+                subscription.rested = True
                 self._monitor.looking(change.track_sid, change.enabled, now)
         elif change.enabled:
             self._enable(subscription, True)
@@ -350,11 +352,6 @@ class Subscriptions:
 
     def _heard(self, sid: str, transitions: list[Transition]) -> None:
         self._speech(sid, transitions)
-        # One of several thresholds is enough to know whether somebody speaks.
-        least = min((t.threshold for t in transitions), default=0.0)
-        for transition in transitions:
-            if transition.threshold == least:
-                self._plan.speech(time.monotonic(), sid, transition.speaking, transition.at)
         self._listener.settle()
         self._on_change()
 
@@ -364,8 +361,12 @@ class Subscriptions:
             self._plan.reading(now, sid, floor_dbov=floor, loudest_dbov=loudest)
 
     def _speech(self, sid: str, transitions: list[Transition]) -> None:
+        # One of several thresholds is enough for the plan to know whether somebody speaks.
+        least = min((t.threshold for t in transitions), default=0.0)
         for transition in transitions:
             self._monitor.speech(sid, transition.threshold, transition.speaking, transition.at)
+            if transition.threshold == least:
+                self._plan.speech(time.monotonic(), sid, transition.speaking, transition.at)
 
     def _on_timer(self) -> None:
         self._timer = None
