@@ -22,7 +22,7 @@ from pmon.monitor.events import AnyEvent, SessionEnded
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("down_s", [1, 6])
+@pytest.mark.parametrize("down_s", [1, pytest.param(6, marks=pytest.mark.system)])
 async def test_a_restarted_server_ends_no_job(
     own_server: LocalServer,
     start_worker: StartWorker,

@@ -45,6 +45,7 @@ async def test_a_broken_room_connection_loses_nothing_that_was_measured(
     assert [t["published_s"] > 0.8 * present_s for t in summary["tracks"]] == [True, True]
 
 
+@pytest.mark.system
 @pytest.mark.timeout(120)
 async def test_a_process_that_was_stopped_calls_no_camera_frozen(
     start_worker: StartWorker, dispatch: Dispatch, join: Join

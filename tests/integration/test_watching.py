@@ -28,6 +28,7 @@ async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 15) 
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.system  # a minute of waiting
 @pytest.mark.timeout(150)
 async def test_three_jobs_share_one_connection_and_live_without_joining(
     start_worker: StartWorker, dispatch: Dispatch, join: Join, lkapi: api.LiveKitAPI, room: str
