@@ -143,6 +143,7 @@ class NativeTap:
         new.type = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE
         new.sample_rate = SAMPLE_RATE
         new.num_channels = NUM_CHANNELS
+        new.queue_size_frames = 100  # of 10 ms: less is lost when the machine stalls
         response = _ffi_client.FfiClient.instance.request(request)
         self._handle = _ffi_client.FfiHandle(response.new_audio_stream.stream.handle.id)
         self._stream = _tap.Stream(self._handle.handle, self, meters.meters)
