@@ -102,7 +102,10 @@ class Tap:
             except Exception:
                 log.exception("an event of the SDK was lost")
         for stream in streams:
-            cast("NativeTap", stream).deliver()
+            try:
+                cast("NativeTap", stream).deliver()
+            except Exception:
+                log.exception("speech was not told")
 
     def _forward(self, message: bytes) -> None:
         event = ffi_pb2.FfiEvent()
@@ -135,6 +138,7 @@ class NativeTap:
         on_sound: Callable[[], None],
     ) -> None:
         self._on_sound: Callable[[], None] | None = on_sound
+        self._closed = False
         self.meters = meters
         self._on_transitions = on_transitions
         request = ffi_pb2.FfiRequest()
@@ -151,6 +155,8 @@ class NativeTap:
 
     def deliver(self) -> None:
         """Hand over what the meters have found; called on the loop."""
+        if self._closed:
+            return  # by what another one delivered a moment ago
         if self._on_sound is not None:
             self._on_sound()
             self._on_sound = None
@@ -159,6 +165,7 @@ class NativeTap:
             self._on_transitions(transitions)
 
     def close(self) -> None:
+        self._closed = True
         self._stream.remove()
 
     async def aclose(self) -> None:
