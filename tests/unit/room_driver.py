@@ -13,6 +13,8 @@ from pmon.monitor.inputs import ParticipantInfo, TrackInfo
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.session import SessionState
 from pmon.monitor.sessions import EndedJob
+from pmon.monitor.wants import Want
+from pmon.monitor.wants import wanted as wanted_of
 from pmon.monitor.watch import Watch
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,6 +57,14 @@ def person(identity: str, *tracks: TrackInfo, sid: str = "", **changes: Any) -> 
         tracks=tracks,
         **changes,
     )
+
+
+def wanted(monitor: RoomMonitor) -> dict[str, Want]:
+    """What is wanted of everybody's tracks."""
+    wants: dict[str, Want] = {}
+    for identity in monitor.participants:
+        wants |= wanted_of(monitor, identity)
+    return wants
 
 
 class Meeting:

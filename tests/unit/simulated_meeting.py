@@ -1,9 +1,9 @@
 """Simulated meetings for the listening plan: people, a server, a decoder and a detector.
 
-The models are of what was measured: the server names a speaker 0.2-0.4 s after the onset if the
-voice is over -35 dBov and its packets carry levels, and says that somebody stopped 0.4-0.8 s after
-the end; the first sound comes 75-300 ms after enabling; the detector tells an onset within 150 ms
-and an end 250 ms late. Speech has pauses of 0.3-0.5 s, which always listening does not bill.
+The server is as its source says: it judges windows of 400 ms, of which two fifths have to be over
+-35 dBov, and tells what it found every 400 ms. With DTX the last packet before the speech opens
+the window. The first sound comes 75-300 ms after enabling; the detector tells an onset within
+150 ms and an end 250 ms late. Speech has pauses of 0.3-0.5 s, which always listening does not bill.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pmon.monitor.listening import Change, Listening, Mode
 from pmon.monitor.listening.load import Costs
 
 SERVER_LIMIT_DBOV = -35.0
+WINDOW_S, ACTIVE_S = 0.4, 0.16
+"""Of the server: what it judges and how often it tells; how much of it has to be loud."""
 DISABLED_MS, HEARD_MS, HEARD_DTX_MS = 0.65, 5.2, 2.5
 """CPU milliseconds a second of a microphone; the last is heard while its publisher sends DTX."""
 
@@ -78,10 +80,11 @@ class Meeting:
         people: list[Person],
         listen: Mode = "adaptive",
         seed: int = 1,
-        onset_lag_s: tuple[float, float] = (0.2, 0.4),
+        server_late_s: float = 0.05,
         resume_s: tuple[float, float] = (0.075, 0.3),
     ) -> None:
-        self.onset_lag_s = onset_lag_s
+        self.server_late_s = server_late_s
+        """Of a voice that rises, and of the way, as against the way of the sound itself."""
         self.resume_s = resume_s
         self.plan = Listening(listen, "off")
         self.people = {person.sid: person for person in people}
@@ -145,7 +148,7 @@ class Meeting:
         if person.open_at is not None:
             self._detect(person)
         if person.server_hears:
-            self._later(self.random.uniform(*self.onset_lag_s), self._named, person)
+            self._later(self._server_lag_s(person), self._named, person)
             if not person.noisy:
                 self._at(end + self.random.uniform(0.4, 0.8), self._stopped, person)
         mean_gap_s = person.burst_s * (1 - person.share) / person.share
@@ -159,6 +162,12 @@ class Meeting:
         yield start, end
 
     # --- the server
+
+    def _server_lag_s(self, person: Person) -> float:
+        window_left_s = self.random.uniform(0.0, WINDOW_S)
+        if not person.dtx and window_left_s < ACTIVE_S:
+            window_left_s += WINDOW_S
+        return window_left_s + self.random.uniform(0.0, WINDOW_S) + self.server_late_s
 
     def _named(self, person: Person) -> None:
         self.plan.speakers(self.now, person.room, [person.identity])

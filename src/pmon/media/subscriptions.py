@@ -31,7 +31,8 @@ log = structlog.get_logger("pmon.media")
 
 
 class _Subscription:
-    def __init__(self, publication: rtc.RemoteTrackPublication) -> None:
+    def __init__(self, identity: str, publication: rtc.RemoteTrackPublication) -> None:
+        self.identity = identity
         self.publication = publication
         self.asked_at = time.monotonic()
         self.want = LINK
@@ -69,6 +70,10 @@ class Subscriptions:
         self._paused = False
         self._subscriptions: dict[str, _Subscription] = {}
         self._refused: dict[str, float] = {}
+        self._sids: dict[str, set[str]] = {}
+        """What is subscribed of somebody, by their identity."""
+        self._left: dict[str, None] = {}
+        """The identities whose subscriptions may not be what is wanted, oldest first."""
         self._timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -92,6 +97,7 @@ class Subscriptions:
         self.reset()
         self._room = room
         self._listener.attach(self._monitor.room, self)
+        self._doubt_all()
         self.apply()
 
     def pause(self) -> None:
@@ -106,25 +112,26 @@ class Subscriptions:
         self._paused = False
         for sid in [sid for sid, s in self._subscriptions.items() if s.track is None]:
             self._drop(sid)
+        self._doubt_all()
         self.apply()
 
     def apply(self) -> None:
-        """Subscribe to what is wanted and to nothing else."""
+        """Subscribe to what is wanted and to nothing else.
+
+        Only those are looked at of whom something changed, so that it may be called at every
+        event of a large room.
+        """
         if self._room is None or self._paused or self._timer is not None:
             return
-        wants = wanted(self._monitor)
-        self._refused = {sid: until for sid, until in self._refused.items() if sid in wants}
-        changed = 0
-        for sid in [sid for sid in self._subscriptions if sid not in wants]:
-            self._unsubscribe(sid)
-        for sid, want in wants.items():
-            subscription = self._subscriptions.get(sid)
-            if subscription is not None:
-                self._adjust(subscription, want)
-            elif changed < BATCH:
-                changed += self._subscribe(sid, want)
-        if changed == BATCH:
-            self._timer = asyncio.get_running_loop().call_later(PACE_S, self._on_timer)
+        self._left.update(dict.fromkeys(self._monitor.take_stirred()))
+        if not self._left:
+            return
+        asked = 0
+        for identity in list(self._left):
+            asked += self._apply_to(identity, BATCH - asked)
+            if asked >= BATCH:
+                self._timer = asyncio.get_running_loop().call_later(PACE_S, self._on_timer)
+                break
         self._listener.settle()
 
     def reset(self) -> None:
@@ -137,6 +144,7 @@ class Subscriptions:
             self._timer = None
         for sid in list(self._subscriptions):
             self._drop(sid)
+        self._left.clear()
         self._listener.detach(self._monitor.room, self)
 
     async def aclose(self) -> None:
@@ -171,7 +179,9 @@ class Subscriptions:
         """The server refused; an ``apply`` after a while asks again."""
         if track_sid in self._subscriptions:
             self._drop(track_sid)
-            self._refused[track_sid] = time.monotonic() + RETRY_S
+            now = time.monotonic()
+            self._refused = {sid: until for sid, until in self._refused.items() if until > now}
+            self._refused[track_sid] = now + RETRY_S
 
     def speakers(self, identities: set[str], now: float) -> None:
         """The server's speaker event."""
@@ -238,18 +248,43 @@ class Subscriptions:
 
     # --- inside
 
-    def _publication(self, sid: str) -> rtc.RemoteTrackPublication | None:
-        participant = self._monitor.owner(sid)
-        if self._room is None or participant is None:
-            return None
-        remote = self._room.remote_participants.get(participant.identity)
+    def _doubt_all(self) -> None:
+        """Look at everybody anew."""
+        self._left.update(dict.fromkeys(self._monitor.participants))
+        self._left.update(dict.fromkeys(s.identity for s in self._subscriptions.values()))
+
+    def _apply_to(self, identity: str, allowed: int) -> int:
+        """Bring somebody's subscriptions in line; returns how many were asked for.
+
+        They stay on the list while there is one that cannot be asked for yet.
+        """
+        wants = wanted(self._monitor, identity)
+        for sid in self._sids.get(identity, set()) - wants.keys():
+            self._unsubscribe(sid)
+        asked, missing = 0, False
+        for sid, want in wants.items():
+            subscription = self._subscriptions.get(sid)
+            if subscription is not None:
+                self._adjust(subscription, want)
+            elif asked < allowed and self._subscribe(identity, sid, want):
+                asked += 1
+            else:
+                missing = True
+        if not missing:
+            self._left.pop(identity, None)
+        return asked
+
+    def _publication(self, identity: str, sid: str) -> rtc.RemoteTrackPublication | None:
+        remote = None if self._room is None else self._room.remote_participants.get(identity)
         return None if remote is None else remote.track_publications.get(sid)
 
-    def _subscribe(self, sid: str, want: Want) -> bool:
-        publication = self._publication(sid)
+    def _subscribe(self, identity: str, sid: str, want: Want) -> bool:
+        publication = self._publication(identity, sid)
         if publication is None or self._refused.get(sid, 0.0) > time.monotonic():
             return False
-        subscription = self._subscriptions[sid] = _Subscription(publication)
+        self._refused.pop(sid, None)
+        subscription = self._subscriptions[sid] = _Subscription(identity, publication)
+        self._sids.setdefault(identity, set()).add(sid)
         subscription.want = want
         self._ask(subscription, time.monotonic())
         return True
@@ -262,7 +297,7 @@ class Subscriptions:
     def _unsubscribe(self, sid: str) -> None:
         subscription = self._subscriptions[sid]
         self._drop(sid)
-        if self._publication(sid) is not None:
+        if self._publication(subscription.identity, sid) is not None:
             subscription.publication.set_subscribed(False)
 
     def _adjust(self, subscription: _Subscription, want: Want) -> None:
@@ -326,10 +361,18 @@ class Subscriptions:
         subscription = self._subscriptions.pop(sid, None)
         if subscription is None:
             return
+        self._forget(subscription.identity, sid)
         self._unplan(sid, subscription)
         self._close_tap(sid, subscription)
         if subscription.want.frames:
             self._monitor.video(sid, None, time.monotonic())
+
+    def _forget(self, identity: str, sid: str) -> None:
+        """It may be wanted still, so look at them anew."""
+        self._left[identity] = None
+        self._sids[identity].discard(sid)
+        if not self._sids[identity]:
+            del self._sids[identity]
 
     def _close_tap(self, sid: str, subscription: _Subscription) -> None:
         tap, subscription.tap = subscription.tap, None

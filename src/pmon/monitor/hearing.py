@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pmon.monitor.events import Heard
 
-ONSET_LAG_S = 0.3
-"""The server tells an onset 0.2-0.4 s late, since it judges windows of 400 ms."""
-CONFIRM_S = 0.6
+ONSET_LAG_S = 0.5
+"""The server tells an onset 0.2-0.8 s late: it judges windows of 400 ms, and looks at them every
+400 ms. This is the mean, so that on the whole no more is billed than was spoken."""
+CONFIRM_S = 1.0
 """Speech must be heard within so long of the first sound, or the server's onset bills nothing."""
 GAP_MAX_S = 1.5
 """An onset that was told longer before the first sound is not billed from: too much may lie

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from pmon.monitor.events import Heard, ParticipantKind, QualityLevel
@@ -27,6 +29,9 @@ class Track:
         self.source = info.source
         self.encrypted = info.encrypted
         self.muted = info.muted
+        # Screen-share audio is not speech; a track without a source may be an old client's.
+        self.is_microphone = info.kind == "audio" and info.source in ("microphone", "unknown")
+        self.is_video = info.kind == "video"
         self.readings: dict[float, AudioReading] = {}
         """The latest per speaking threshold."""
         self.runs: dict[float, float] = {}
@@ -49,15 +54,6 @@ class Track:
             muted=self.muted,
             encrypted=self.encrypted,
         )
-
-    @property
-    def is_microphone(self) -> bool:
-        # Screen-share audio is not speech; a track without a source may be an old client's.
-        return self.kind == "audio" and self.source in ("microphone", "unknown")
-
-    @property
-    def is_video(self) -> bool:
-        return self.kind == "video"
 
     def speech_end(self, threshold: float, at: float) -> float:
         """When speech that is cut off at ``at`` ended, as the latest reading tells.
@@ -130,6 +126,7 @@ class Participant:
         self.sid = ""
         self.kind: ParticipantKind = "unknown"
         self.attributes: dict[str, str] = {}
+        self.opted_out = False
         self.tracks: dict[str, Track] = {}
         self.lost: dict[str, Lost] = {}
         """Tracks that are reported gone, but not believed to be yet."""
@@ -156,7 +153,13 @@ class Participant:
         """Take sid, kind and attributes from the server's description."""
         self.sid = info.sid
         self.kind = info.kind
-        self.attributes = dict(info.attributes)
+        self.describe(info.attributes)
+
+    def describe(self, attributes: Mapping[str, str]) -> None:
+        """Take the participant's attributes."""
+        self.attributes = dict(attributes)
+        wish = self.attributes.get(OPT_OUT_ATTRIBUTE, "")
+        self.opted_out = self._may_opt_out and wish.strip().lower() == "off"
 
     def info(self) -> ParticipantInfo:
         """The description that ``take`` takes, with the tracks that are known."""
@@ -169,11 +172,6 @@ class Participant:
         )
 
     @property
-    def opted_out(self) -> bool:
-        wish = self.attributes.get(OPT_OUT_ATTRIBUTE, "")
-        return self._may_opt_out and wish.strip().lower() == "off"
-
-    @property
     def in_call(self) -> bool:
         """A SIP participant exists before the other side picks up; until then nobody is there."""
         return self.kind != "sip" or self.attributes.get("sip.callStatus", "active") == "active"
@@ -181,15 +179,23 @@ class Participant:
     @property
     def on_server_word(self) -> bool:
         """Whether the server's word is all there is: a microphone is on and none can be decoded."""
-        microphones = self._open_microphones()
-        return bool(microphones) and all(t.encrypted for t in microphones)
+        found = False
+        for track in self.tracks.values():
+            if track.is_microphone and not track.muted:
+                if not track.encrypted:
+                    return False
+                found = True
+        return found
 
     @property
     def rests_on(self) -> Heard | None:
         """What is known of their speech now; None without a microphone that is on."""
-        known = {"server" if t.encrypted else t.rests_on for t in self._open_microphones()}
-        ranked: tuple[Heard, ...] = ("pcm", "sampled", "server")
-        return next((heard for heard in ranked if heard in known), None)
-
-    def _open_microphones(self) -> list[Track]:
-        return [t for t in self.tracks.values() if t.is_microphone and not t.muted]
+        best: Heard | None = None
+        for track in self.tracks.values():
+            if track.is_microphone and not track.muted:
+                known: Heard = "server" if track.encrypted else track.rests_on
+                if known == "pcm":
+                    return known
+                if best != "sampled":
+                    best = known
+        return best

@@ -67,6 +67,12 @@ class RoomMonitor:
         self.sessions.ended_jobs.clear()
         return jobs
 
+    def take_stirred(self) -> set[str]:
+        """The identities whose presence, tracks, wishes or sessions changed since the last call."""
+        stirred = self.sessions.stirred.copy()
+        self.sessions.stirred.clear()
+        return stirred
+
     # --- jobs
 
     def start_job(
@@ -102,6 +108,7 @@ class RoomMonitor:
                 # As after an outage: the connection will tell what became of them meanwhile.
                 participant.take(state.participant)
                 participant.present = True
+                self._stir(participant)
                 for info in state.participant.tracks:
                     participant.tracks[info.sid] = Track(info)
                     self._owners[info.sid] = participant
@@ -229,7 +236,8 @@ class RoomMonitor:
             return
         self._advance(self.sessions.of(participant), now)
         was_out, was_in_call = participant.opted_out, participant.in_call
-        participant.attributes = attributes
+        participant.describe(attributes)
+        self._stir(participant)
         if participant.opted_out or not participant.in_call:
             self._speech.close(participant, now)
         for session in self.sessions.of(participant):
@@ -253,6 +261,7 @@ class RoomMonitor:
         self._advance(self.sessions.of(participant), now)
         track = participant.tracks[info.sid] = Track(info)
         self._owners[info.sid] = participant
+        self._stir(participant)
         for session in self._watching(participant):
             session.track_published(track, now)
 
@@ -263,6 +272,7 @@ class RoomMonitor:
         self._advance(self.sessions.of(participant), now)
         self._speech.close_track(participant, track, now)
         del participant.tracks[track_sid], self._owners[track_sid]
+        self._stir(participant)
         connected = self.link is Link.CONNECTED
         believe_at = now + LEAVE_GRACE_S if connected else float("inf")
         participant.lost[track_sid] = Lost(track, now, believe_at)
@@ -278,6 +288,7 @@ class RoomMonitor:
         if muted:
             self._speech.close_track(participant, track, now)
         track.muted = muted
+        self._stir(participant)
         for session in self._watching(participant):
             session.track_muted(track, now)
         self._speech.tick(participant, now)
@@ -363,7 +374,7 @@ class RoomMonitor:
         self._advance(self.sessions.all(), now)
         for participant in list(self.participants.values()):
             self._speech.tick(participant, now)
-            if participant.left_at is None:
+            if participant.lost and participant.left_at is None:
                 self._give_up(participant, now)
             if participant.left_at is not None and now >= participant.believe_leave_at:
                 self._leave(participant, participant.left_at, now)
@@ -374,6 +385,10 @@ class RoomMonitor:
                 session.judge(now)
 
     # --- inside
+
+    def _stir(self, participant: Participant) -> None:
+        """What is wanted of somebody's tracks may be something else now."""
+        self.sessions.stirred.add(participant.identity)
 
     def _track(self, track_sid: str) -> tuple[Participant | None, Track | None]:
         participant = self._owners.get(track_sid)
@@ -414,6 +429,7 @@ class RoomMonitor:
         self._advance(self.sessions.of(participant), now)
         participant.take(info)
         participant.present = True
+        self._stir(participant)
         self._enter_waiting(participant, now)
 
     def _enter_waiting(self, participant: Participant, now: float) -> None:
@@ -441,6 +457,7 @@ class RoomMonitor:
             self.track_unpublished(sid, left_at)
         self._give_up(participant, float("inf"))
         participant.present = False
+        self._stir(participant)
         participant.left_at = None
         participant.quality = "unknown"
         for session in self.sessions.of(participant):
@@ -458,6 +475,7 @@ class RoomMonitor:
         track = participant.lost.pop(info.sid).track
         participant.tracks[info.sid] = track
         self._owners[info.sid] = participant
+        self._stir(participant)
         for session in self._watching(participant):
             session.track_found(track, now)
         self.track_muted(info.sid, info.muted, now)

@@ -10,7 +10,7 @@ import msgspec
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, VideoReading
-from pmon.monitor.issues import Issues
+from pmon.monitor.issues import RULES, Issues
 from pmon.monitor.ledger import Ledger, TrackLedger
 from pmon.monitor.participant import Participant, Track
 from pmon.monitor.quality import SCORES
@@ -333,21 +333,28 @@ class Session:
 
     def judge(self, now: float) -> None:
         """Look at the issues that time alone can raise or resolve."""
+        self._judge_link(now)
+        if now - self.started_at >= RULES["session_long"].raise_after_s:
+            self._tell.say_issue(
+                self.issues.observe(
+                    "session_long", True, now, since=self.started_at, severity="info"
+                )
+            )
+        for track_sid in self.ledger.video_sids():
+            self.judge_video(track_sid, now)
+
+    def _judge_link(self, now: float) -> None:
         quality = self.ledger.quality
+        bad = quality.worse_than(self.watch.connection_quality_threshold)
         self._tell.say_issue(
             self.issues.observe(
                 "connection_poor",
-                quality.worse_than(self.watch.connection_quality_threshold),
+                bad,
                 now,
                 severity="critical" if quality.level == "lost" else "warning",
                 evidence={"quality": quality.level, "score": SCORES.get(quality.level, 0.0)},
             )
         )
-        self._tell.say_issue(
-            self.issues.observe("session_long", True, now, since=self.started_at, severity="info")
-        )
-        for track_sid in self.ledger.video_sids():
-            self.judge_video(track_sid, now)
 
     # --- sums
 

@@ -30,6 +30,8 @@ class Sessions:
         self.room_sid = ""
         self.events: list[ev.AnyEvent] = []
         self.ended_jobs: list[EndedJob] = []
+        self.stirred: set[str] = set()
+        """The identities of whom something changed that says what is wanted of their tracks."""
         self._anchor = anchor
         self._sessions: dict[tuple[str, str], Session] = {}
         self._by_job: dict[str, Session] = {}
@@ -97,6 +99,7 @@ class Sessions:
         self._sessions[participant.identity, dispatch] = session
         self._by_job[job] = session
         self._by_identity.setdefault(participant.identity, []).append(session)
+        self.stirred.add(participant.identity)
         if state is None:
             session.start(now)
         else:
@@ -109,6 +112,7 @@ class Sessions:
     ) -> None:
         """End a session with its summary, and its job with it."""
         identity = session.participant.identity
+        self.stirred.add(identity)
         session.finish_speech(now)
         session.end(now, reason, self.talk_share(session, now))
         self._remember_talk(session.participant, session.talk.talk_time_s())

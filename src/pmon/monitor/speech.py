@@ -59,6 +59,8 @@ class Speech:
 
     def tick(self, participant: Participant, now: float) -> None:
         """End what the server said once it is sure, or once a meter has the say."""
+        if participant.word.since is None:
+            return
         if participant.on_server_word:
             self._stop_word(participant, participant.word.tick(now))
         else:

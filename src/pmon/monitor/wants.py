@@ -33,13 +33,12 @@ class Want(msgspec.Struct, frozen=True):
 LINK = Want()
 
 
-def wanted(room: RoomMonitor) -> dict[str, Want]:
-    """The wanted tracks of a room by their sid; what is not named is not to be received."""
-    wants: dict[str, Want] = {}
-    for participant in room.participants.values():
-        if participant.present and not participant.opted_out:
-            wants |= _of(participant, room.sessions.of(participant))
-    return wants
+def wanted(room: RoomMonitor, identity: str) -> dict[str, Want]:
+    """The wanted tracks of somebody by their sid; what is not named is not to be received."""
+    participant = room.participants.get(identity)
+    if participant is None or not participant.present or participant.opted_out:
+        return {}
+    return _of(participant, room.sessions.of(participant))
 
 
 def _of(participant: Participant, sessions: list[Session]) -> dict[str, Want]:

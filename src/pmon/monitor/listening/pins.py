@@ -19,8 +19,10 @@ class Pins:
     """Of all microphones of the process. One in ten is quiet or sends no audio levels in the
     worst fleets that the figures of this project are stated for."""
     AT_LEAST = 8
-    SUSPICIONS = 0.5
-    """The part of the budget that suspicions may fill."""
+    SUSPICIONS_SHARE = 0.02
+    """Of all microphones, those held on a suspicion. Quiet people behind noise suppression are
+    digitally silent for minutes too, so in some fleets nearly everybody is suspected."""
+    SUSPICIONS_AT_LEAST = 4
 
     def __init__(self) -> None:
         self.microphones = 0
@@ -32,6 +34,10 @@ class Pins:
     def limit(self) -> int:
         return max(self.AT_LEAST, math.ceil(self.SHARE * self.microphones))
 
+    @property
+    def suspicions_limit(self) -> int:
+        return max(self.SUSPICIONS_AT_LEAST, math.ceil(self.SUSPICIONS_SHARE * self.microphones))
+
     def grant(self, key: str, pin: Pin) -> tuple[bool, str | None]:
         """Ask for a pin. Returns whether there is one now, and who lost theirs for it."""
         if key in self.held:
@@ -39,7 +45,7 @@ class Pins:
                 self.held[key] = pin
             return True, None
         if RANKS[pin] == 1:
-            room = self._suspicions() < self.SUSPICIONS * self.limit
+            room = self._suspicions() < self.suspicions_limit
             room = room and len(self.held) < self.limit
             loser = None
         else:
