@@ -115,6 +115,24 @@ def test_jobs_are_refused_last_and_the_load_says_so() -> None:
     assert more.plan.shedding.reported > 0.7
 
 
+def test_what_joining_takes_is_not_taken_for_what_watching_takes() -> None:
+    """Else jobs are refused while a crowd comes in that there is room for."""
+    process = Process(20)
+    process.factor = 3.0
+    for wave in range(24):
+        for j in range(20):
+            sid = f"TR_wave{wave}.{j}"
+            process.plan.track_added(process.now, f"wave{wave}", f"q{wave}.{j}", sid, "audio")
+        process.run(1)
+        assert not process.plan.shedding.refuse_jobs
+    process.factor = 1.0
+    process.run(60)
+    assert not process.plan.shedding.refuse_jobs
+    process.factor = 3.0
+    process.run(60)
+    assert process.plan.shedding.refuse_jobs
+
+
 def test_settings_that_say_always_are_kept() -> None:
     shedding = Shedding("always", "always", threshold=0.85)
     counts = Counts(rooms=1, microphones=1000, heard=1000, cameras=0, seen=0)

@@ -104,7 +104,9 @@ class Shedding:
     CALM_S = 30.0
     """From one step to the step back."""
     SETTLE_S = 10.0
-    """After a step the measurement still holds what was before it."""
+    """After a step the measurement still holds what was before it; and while a crowd comes in it
+    holds what joining takes, which is over soon."""
+    CROWD_CHANGES = 0.05
 
     def __init__(self, listen: Mode, video: Mode | Literal["off"], *, threshold: float) -> None:
         self.costs = Costs()
@@ -120,6 +122,9 @@ class Shedding:
         """Rooms that were moved over, in the order in which they were."""
         self._video_steps = 0
         self._changed_at = float("-inf")
+        self._crowd = 0
+        """How many tracks there were when that last changed by much."""
+        self._crowd_at = float("-inf")
         self._low_since: float | None = None
 
     @property
@@ -140,7 +145,7 @@ class Shedding:
 
     def sample(self, now: float, cores: float, counts: Counts, sizes: Mapping[str, int]) -> None:
         """Take a measurement; ``sizes`` are the microphones of each room."""
-        if now - self._changed_at >= self.SETTLE_S:
+        if self._settled(now, counts):
             self.costs.learn(now, cores, counts)
         self._predict(counts, sizes)
         if self.predicted > self.HIGH:
@@ -155,6 +160,13 @@ class Shedding:
         self.refuse_jobs = self.fully_shed >= limit
 
     # --- inside
+
+    def _settled(self, now: float, counts: Counts) -> bool:
+        """Whether what the process takes is what these tracks take, and nothing else."""
+        crowd = counts.microphones + counts.cameras
+        if abs(crowd - self._crowd) > self.CROWD_CHANGES * self._crowd:
+            self._crowd, self._crowd_at = crowd, now
+        return now - max(self._changed_at, self._crowd_at) >= self.SETTLE_S
 
     def _looks(self, steps: int) -> Looks:
         if self._video == "off":
