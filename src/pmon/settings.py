@@ -19,6 +19,7 @@ LogFormat = Literal["json", "console"]
 ListenMode = Literal["auto", "always", "adaptive"]
 VideoMode = Literal["auto", "always", "adaptive", "off"]
 MediaTier = Literal["auto", "native", "portable"]
+JobType = Literal["participant", "room"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     speaking_threshold: float = 0.01
     enable_notifications: bool = True
     agent_name: str = "participant-monitor"
+    job_type: JobType = "participant"
     hidden: bool = True
     opt_out: bool = True
     media: MediaTier = "auto"
@@ -263,6 +265,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Whether participants get notices in the room at all.",
     ),
     Setting("agent_name", "LIVEKIT_AGENT_NAME", _name, "The name that dispatches ask for."),
+    Setting(
+        "job_type",
+        "PMON_JOB_TYPE",
+        _one_of("participant", "room"),
+        "A job for each participant, or one that watches everybody in the room.",
+    ),
     Setting(
         "hidden",
         "PMON_HIDDEN",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from livekit.protocol import agent, models
 
 from pmon.agent.protocol import WorkerProtocol
+from pmon.settings import JobType
 
 TURN_PASSWORD = "turn-password-of-the-room"
 TOKEN = "token-of-the-job"
@@ -56,6 +57,13 @@ def termination(job_id: str) -> bytes:
     return agent.ServerMessage(termination=order).SerializeToString()
 
 
+def room_job(job_id: str = "AJ_1", *, metadata: str = "") -> agent.Job:
+    """A JT_ROOM job, which names no participant."""
+    offered = job(job_id, metadata=metadata, job_type=agent.JT_ROOM)
+    offered.ClearField("participant")
+    return offered
+
+
 def pong() -> bytes:
     """The answer to a ping."""
     return agent.ServerMessage(pong=agent.WorkerPong(last_timestamp=1)).SerializeToString()
@@ -66,9 +74,13 @@ def sent(protocol: WorkerProtocol) -> list[agent.WorkerMessage]:
     return [agent.WorkerMessage.FromString(data) for data in protocol.bytes_to_send()]
 
 
-def registered_worker(*, max_jobs: int = 0, now: float = 0.0) -> WorkerProtocol:
+def registered_worker(
+    *, max_jobs: int = 0, now: float = 0.0, job_type: JobType = "participant"
+) -> WorkerProtocol:
     """A worker whose registration was answered, with nothing left to send or tell."""
-    worker = WorkerProtocol("participant-monitor", version="1.0", max_jobs=max_jobs)
+    worker = WorkerProtocol(
+        "participant-monitor", version="1.0", max_jobs=max_jobs, job_type=job_type
+    )
     worker.connection_made(now)
     worker.receive_bytes(registration(), now)
     worker.bytes_to_send()

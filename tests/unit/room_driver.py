@@ -9,9 +9,10 @@ import msgspec
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.coverage import RoomJob
 from pmon.monitor.inputs import ParticipantInfo, TrackInfo
 from pmon.monitor.room import RoomMonitor
-from pmon.monitor.session import SessionState
+from pmon.monitor.session import Session, SessionState
 from pmon.monitor.sessions import EndedJob
 from pmon.monitor.wants import Want
 from pmon.monitor.wants import wanted as wanted_of
@@ -75,6 +76,9 @@ class Meeting:
         self.monitor = RoomMonitor("standup", UtcAnchor(0.0, EPOCH))
         self.events: list[ev.AnyEvent] = []
         self.ended: list[EndedJob] = []
+        self._room_jobs: list[RoomJob] = []
+        self.prepared: tuple[ParticipantInfo, ...] | None = None
+        """Whom the next process finds in the room, which it joins before it takes the jobs."""
 
     def to(self, now: float) -> None:
         """Let time pass in ticks of half a second, as the shell does."""
@@ -91,14 +95,36 @@ class Meeting:
         self.monitor.start_job(job, dispatch, person(identity), watch(**changes), self.now)
         self.collect()
 
+    def room_job(
+        self,
+        job: str,
+        dispatch: str = "AD_1",
+        *,
+        states: list[SessionState] | None = None,
+        **changes: Any,
+    ) -> None:
+        room_job = RoomJob(job, dispatch, watch(**changes))
+        self._room_jobs.append(room_job)
+        self.monitor.start_room_job(room_job, self.now, states)
+        self.collect()
+
+    def states(self, job: str) -> list[SessionState]:
+        """The last checkpoint of a job's sessions."""
+        return [_copy(session) for session in self.monitor.sessions.of_job(job)]
+
     def handed_over(self, gap_s: float) -> Meeting:
         """The same meeting in another process, ``gap_s`` after the last checkpoint of this one."""
         other = Meeting()
         other.now = self.now + gap_s
+        if self.prepared is not None:
+            other.connected(*self.prepared)
+        for job in self._room_jobs:
+            other.monitor.start_room_job(job, other.now, self.states(job.job))
+        room_jobs = {job.job for job in self._room_jobs}
         for session in self.monitor.sessions.all():
-            state = msgspec.msgpack.decode(
-                msgspec.msgpack.encode(session.state()), type=SessionState
-            )
+            if session.job in room_jobs:
+                continue
+            state = _copy(session)
             info = person(session.participant.identity)
             other.monitor.start_job(
                 session.job, session.dispatch, info, session.watch, other.now, state
@@ -132,6 +158,10 @@ class Meeting:
         """End a job and give its session's summary."""
         self.monitor.end_job(job, "job_terminated", self.now)
         return self.of(ev.SessionEnded)[-1].summary
+
+
+def _copy(session: Session) -> SessionState:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(session.state()), type=SessionState)
 
 
 def seconds(event: ev.Event) -> float:

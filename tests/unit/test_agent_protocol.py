@@ -14,6 +14,7 @@ from agent_messages import (
     pong,
     registered_worker,
     registration,
+    room_job,
     sent,
     take,
     termination,
@@ -215,6 +216,36 @@ def test_declines_other_job_types_and_jobs_without_a_participant() -> None:
     worker.receive_bytes(availability(job(identity="")), 0.0)
     assert answers(worker) == [(False, False), (False, True)]
     assert [action.reason for action in declined(worker)] == ["job_type", "no_participant"]
+
+
+def test_a_room_worker_takes_room_jobs_and_no_others() -> None:
+    worker = WorkerProtocol("participant-monitor", version="1.0", job_type="room")
+    worker.connection_made(0.0)
+    (hello,) = sent(worker)
+    assert hello.register.type == agent.JT_ROOM
+    worker = registered_worker(job_type="room")
+    worker.receive_bytes(availability(job()), 0.0)
+    assert answers(worker) == [(False, False)]
+    assert [action.reason for action in declined(worker)] == ["job_type"]
+    take(worker, room_job())
+    assert answers(worker)[0] == (True, False)
+    (task,) = (action for action in worker.actions() if isinstance(action, JobAssigned))
+    assert (task.participant, task.participant_sid) == ("", "")
+    assert task.participant_kind == "unknown"
+
+
+def test_a_room_job_with_a_target_is_for_that_one_alone() -> None:
+    worker = registered_worker(job_type="room")
+    take(worker, room_job(metadata='{"participant_identity": "bob"}'))
+    (task,) = (action for action in worker.actions() if isinstance(action, JobAssigned))
+    assert (task.participant, task.participant_kind) == ("bob", "unknown")
+
+
+def test_a_room_job_with_bad_metadata_is_declined_for_good() -> None:
+    worker = registered_worker(job_type="room")
+    worker.receive_bytes(availability(room_job(metadata='{"monitoring_type": 3}')), 0.0)
+    assert answers(worker) == [(False, True)]
+    assert [action.reason for action in declined(worker)] == ["bad_metadata"]
 
 
 def test_a_full_worker_lets_others_have_the_job() -> None:

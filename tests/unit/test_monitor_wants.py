@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from room_driver import Meeting, camera, microphone, person, watch
 
+from pmon.monitor.coverage import RoomJob
 from pmon.monitor.inputs import OPT_OUT_ATTRIBUTE
 from pmon.monitor.wants import wanted
 
@@ -33,6 +34,10 @@ ACTS: dict[str, Act] = {
     "link job": lambda m, who, now: m.monitor.start_job(
         f"AJ_2_{who}", "AD_2", person(who), watch(monitoring_type="connection"), now
     ),
+    "room job": lambda m, who, now: m.monitor.start_room_job(
+        RoomJob("AJ_room", "AD_3", watch(speaking_threshold=0.05)), now
+    ),
+    "room job ends": lambda m, who, now: m.monitor.end_job("AJ_room", "job_terminated", now),
     "job ends": lambda m, who, now: m.monitor.end_job(f"AJ_{who}", "job_terminated", now),
     "dispatch ends": lambda m, who, now: m.monitor.end_dispatch("AD_2", "dispatch_deleted", now),
     "publishes": lambda m, who, now: m.monitor.track_published(who, camera(f"TC_{who}"), now),

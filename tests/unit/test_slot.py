@@ -41,21 +41,20 @@ def test_what_is_asked_before_a_process_is_there_waits_for_it() -> None:
 
 def test_a_successor_goes_on_from_the_last_checkpoint() -> None:
     slot = running(start("AJ_1"), start("AJ_2"))
-    slot.heard(msg.Checkpoint(job="AJ_1", state=state("old")))
-    slot.heard(msg.Checkpoint(job="AJ_1", state=state("new")))
+    slot.heard(msg.Checkpoint(job="AJ_1", participant="of AJ_1", state=state("old")))
+    slot.heard(msg.Checkpoint(job="AJ_1", participant="of AJ_1", state=state("new")))
     slot.gone(1.0)
     first, second = slot.ready(2.0)
     assert isinstance(first, msg.StartJob)
-    assert first.state is not None
-    assert msgspec.msgpack.decode(first.state) == "new"
+    assert first.states == [state("new")]
     assert second == start("AJ_2")
 
 
 def test_a_job_that_ended_is_not_started_again() -> None:
     slot = running(start("AJ_1"))
-    slot.heard(msg.Checkpoint(job="AJ_1", state=state("x")))
+    slot.heard(msg.Checkpoint(job="AJ_1", participant="of AJ_1", state=state("x")))
     slot.heard(msg.JobEnded(job="AJ_1"))
-    slot.heard(msg.Checkpoint(job="AJ_1", state=state("late")))
+    slot.heard(msg.Checkpoint(job="AJ_1", participant="of AJ_1", state=state("late")))
     slot.gone(1.0)
     assert slot.ready(2.0) == []
     assert slot.rooms == []
@@ -93,3 +92,19 @@ def test_dying_again_and_again_waits_longer_until_one_lives() -> None:
         slot.ready(float(second))
     assert waits == [*BACKOFF_S, BACKOFF_S[-1]]
     assert slot.gone(5.0 + STEADY_S) == BACKOFF_S[0]
+
+
+def test_a_room_job_goes_on_with_each_session_that_has_not_ended() -> None:
+    """Else who left long ago would be there again, or the memory of a busy room would fill."""
+    job = msgspec.structs.replace(start("AJ_1"), participant="")
+    slot = running(job)
+    for name in ("ann", "bob"):
+        slot.heard(msg.Checkpoint(job="AJ_1", participant=name, state=state(name)))
+    slot.heard(msg.Checkpoint(job="AJ_1", participant="ann", state=None))
+    slot.gone(1.0)
+    (again,) = slot.ready(2.0)
+    assert again == msgspec.structs.replace(job, states=[state("bob")])
+    slot.heard(msg.Checkpoint(job="AJ_1", participant="bob", state=None))
+    slot.gone(3.0)
+    (again,) = slot.ready(4.0)
+    assert again == msgspec.structs.replace(job, states=[])

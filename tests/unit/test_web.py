@@ -18,6 +18,7 @@ from pmon.web.server import WebError, WebServer
 @dataclass
 class Worker:
     agent_name: str = "participant-monitor"
+    worker_type: str = "JT_ROOM"
     worker_id: str = "AW_1"
     active_jobs: int = 3
     load: float = 0.25
@@ -60,7 +61,7 @@ async def test_worker_has_the_keys_of_livekit_agents(client: aiohttp.ClientSessi
     assert found.pop("sdk_version")[0].isdigit()
     assert found.pop("pmon_version")[0].isdigit()
     assert found == {
-        "worker_type": "JT_PARTICIPANT",
+        "worker_type": "JT_ROOM",
         "agent_name": "participant-monitor",
         "worker_id": "AW_1",
         "active_jobs": 3,

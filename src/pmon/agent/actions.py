@@ -35,6 +35,7 @@ class JobAssigned(msgspec.Struct, frozen=True, kw_only=True):
     room: str
     room_sid: str
     participant: str
+    """Whom to watch; empty: everybody in the room."""
     participant_sid: str
     participant_kind: ParticipantKind
     metadata: JobMetadata

@@ -11,6 +11,13 @@ from livekit.protocol import agent, models
 from pmon.agent.actions import DeclineReason, JobAssigned
 from pmon.metadata import JobMetadata, MetadataError, decode_metadata
 from pmon.monitor.events import ParticipantKind
+from pmon.settings import JobType
+
+JOB_TYPES: dict[JobType, agent.JobType] = {
+    "participant": agent.JT_PARTICIPANT,
+    "room": agent.JT_ROOM,
+}
+"""What a worker can register for, by the setting's words."""
 
 _KINDS: dict[int, ParticipantKind] = {
     models.ParticipantInfo.STANDARD: "standard",
@@ -37,15 +44,16 @@ DRAINING = Refusal(reason="drain", problem="the worker is draining")
 FULL = Refusal(reason="full", problem="the worker is full")
 
 
-def consider(job: agent.Job) -> JobMetadata | Refusal:
-    """The job's metadata when it is one for pmon, else why it is not.
+def consider(job: agent.Job, job_type: JobType = "participant") -> JobMetadata | Refusal:
+    """The job's metadata when it is one for a worker of this type, else why it is not.
 
     What every pmon worker would answer alike settles the job (``terminate``).
     """
-    if job.type != agent.JT_PARTICIPANT:
+    if job.type != JOB_TYPES[job_type]:
         # Workers register for one type, so this is the server's mistake: let it ask others.
-        return Refusal(reason="job_type", problem="the job is not of type JT_PARTICIPANT")
-    if not job.participant.identity:
+        wanted = agent.JobType.Name(JOB_TYPES[job_type])
+        return Refusal(reason="job_type", problem=f"the job is not of type {wanted}")
+    if job_type == "participant" and not job.participant.identity:
         return Refusal(
             reason="no_participant", problem="the job names no participant", terminate=True
         )
@@ -53,7 +61,8 @@ def consider(job: agent.Job) -> JobMetadata | Refusal:
         metadata = decode_metadata(job.metadata)
     except MetadataError as error:
         return Refusal(reason="bad_metadata", problem=str(error), key=error.key, terminate=True)
-    if metadata.participant_identity not in ("", job.participant.identity):
+    is_target = metadata.participant_identity in ("", job.participant.identity)
+    if job_type == "participant" and not is_target:
         return Refusal(
             reason="wrong_target",
             problem="the dispatch asks for another participant",
@@ -64,15 +73,24 @@ def consider(job: agent.Job) -> JobMetadata | Refusal:
 
 
 def assigned(job: agent.Job, metadata: JobMetadata) -> JobAssigned:
-    """The fields of a job that may leave the protocol."""
+    """The fields of a job that may leave the protocol.
+
+    A room job that names a target is as good as that participant's own job.
+    """
     return JobAssigned(
         job=job.id,
         dispatch=job.dispatch_id,
         room=job.room.name,
         room_sid=job.room.sid,
-        participant=job.participant.identity,
+        participant=job.participant.identity or metadata.participant_identity,
         participant_sid=job.participant.sid,
-        participant_kind=_KINDS.get(job.participant.kind, "unknown"),
+        participant_kind=_kind(job),
         metadata=metadata,
         agent_name=job.agent_name,
     )
+
+
+def _kind(job: agent.Job) -> ParticipantKind:
+    """Unknown without a participant, where protobuf would read the first kind there is."""
+    known = job.participant.identity != ""
+    return _KINDS.get(job.participant.kind, "unknown") if known else "unknown"

@@ -24,9 +24,10 @@ from pmon.agent.actions import (
     MetadataKeysIgnored,
     Registered,
 )
-from pmon.agent.offers import DRAINING, FULL, Refusal, assigned, consider
+from pmon.agent.offers import DRAINING, FULL, JOB_TYPES, Refusal, assigned, consider
 from pmon.agent.server_version import version_warnings
 from pmon.metadata import unknown_keys
+from pmon.settings import JobType
 
 REGISTER_TIMEOUT = 10.0
 ASSIGNMENT_TIMEOUT = 7.5
@@ -54,16 +55,24 @@ class _Slot(msgspec.Struct, frozen=True):
 
 
 class WorkerProtocol:
-    """A JT_PARTICIPANT worker's side of the websocket.
+    """A worker's side of the websocket, for jobs of one type.
 
     ``max_jobs`` 0 means that load alone decides. After any call, send ``bytes_to_send()``, carry
     out ``actions()``, and call ``tick`` at ``next_deadline``.
     """
 
-    def __init__(self, agent_name: str, *, version: str, max_jobs: int = 0) -> None:
+    def __init__(
+        self,
+        agent_name: str,
+        *,
+        version: str,
+        max_jobs: int = 0,
+        job_type: JobType = "participant",
+    ) -> None:
         self.agent_name = agent_name
         self.version = version
         self.max_jobs = max_jobs
+        self.job_type: JobType = job_type
         self.registered = False
         self.draining = False
         self.worker_id = ""
@@ -125,7 +134,7 @@ class WorkerProtocol:
         self._send(
             agent.WorkerMessage(
                 register=agent.RegisterWorkerRequest(
-                    type=agent.JT_PARTICIPANT,
+                    type=JOB_TYPES[self.job_type],
                     agent_name=self.agent_name,
                     version=self.version,
                     allowed_permissions=permissions,
@@ -207,14 +216,14 @@ class WorkerProtocol:
             Registered(
                 worker_id=response.worker_id,
                 server_version=version,
-                warnings=version_warnings(version),
+                warnings=version_warnings(version, self.job_type),
             )
         )
 
     def _on_availability(self, job: agent.Job, now: float) -> None:
         if not job.id:
             return
-        verdict = consider(job)
+        verdict = consider(job, self.job_type)
         refusal = verdict if isinstance(verdict, Refusal) else self._no_slot_for(job.id)
         if refusal is None:
             self._reserved[job.id] = _Slot(now + ASSIGNMENT_TIMEOUT, job.dispatch_id, job.room.name)
@@ -235,7 +244,7 @@ class WorkerProtocol:
             self._update_job(job.id, agent.JS_RUNNING)
             return
         # An assignment whose slot timed out is taken all the same: nobody else will get the job.
-        verdict = DRAINING if self.draining else consider(job)
+        verdict = DRAINING if self.draining else consider(job, self.job_type)
         if isinstance(verdict, Refusal):
             self._update_job(job.id, agent.JS_FAILED, verdict.problem)
             self._declined(job, verdict)

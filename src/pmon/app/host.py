@@ -39,14 +39,16 @@ from pmon.app.messages import (
 from pmon.media.connection import RoomConnection
 from pmon.media.listener import Listener
 from pmon.media.tap import AudioTier
+from pmon.metadata import NotificationPreferences
 from pmon.monitor.clock import UtcAnchor
-from pmon.monitor.events import EndReason
+from pmon.monitor.coverage import RoomJob
+from pmon.monitor.events import EndReason, SessionEnded, SessionStarted
 from pmon.monitor.inputs import ParticipantInfo
 from pmon.monitor.listening.plan import Listening
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.view import view
-from pmon.monitor.watch import resolve
+from pmon.monitor.watch import Watch, resolve
 from pmon.outputs.notices import Notices
 from pmon.settings import Settings
 
@@ -79,6 +81,8 @@ class _Room:
         self.connection = RoomConnection(
             self.monitor, settings, server, tier, listener, self.notices, self._on_change
         )
+        self.preferences: dict[str, NotificationPreferences] = {}
+        """What the running jobs ask for."""
         self._emit = emit
         self._encoder = msgspec.msgpack.Encoder()
         self._flushing = False
@@ -95,19 +99,55 @@ class _Room:
         now = time.monotonic()
         touched = set()
         for event in self.monitor.take_events():
+            if isinstance(event, SessionStarted):
+                self._notify(event.session, event.job, event.participant)
             self.notices.event(event, now)
             self._emit(Happened(event=event))
             touched.add(event.session)
+            if isinstance(event, SessionEnded):
+                self._emit(Checkpoint(job=event.job, participant=event.participant, state=None))
         # What has been told must not be told again by a process that goes on from here.
         self.checkpoint(s for s in self.monitor.sessions.all() if s.id in touched)
         for job in self.monitor.take_ended_jobs():
+            self.preferences.pop(job.job, None)
             self._emit(JobEnded(job=job.job, error=job.error))
 
     def checkpoint(self, sessions: Iterable[Session]) -> None:
         """Leave the supervisor what another process needs to go on with these."""
         for session in sessions:
             state = self._encoder.encode(session.state())
-            self._emit(Checkpoint(job=session.job, state=state))
+            name = session.participant.identity
+            self._emit(Checkpoint(job=session.job, participant=name, state=state))
+
+    def start(self, message: StartJob, watch: Watch, now: float) -> None:
+        """Watch for a job, from the sessions on that another process has left."""
+        states = None
+        if message.states is not None:
+            states = [msgspec.msgpack.decode(s, type=SessionState) for s in message.states]
+        for state in states or ():
+            if state.talk.speaking:
+                self.notices.resume(state.participant.identity)
+        job, dispatch = message.job, message.dispatch
+        self.preferences[job] = message.metadata.notification_preferences
+        if message.participant:
+            info = ParticipantInfo(
+                identity=message.participant,
+                sid=message.participant_sid,
+                kind=message.participant_kind,
+            )
+            known = states[0] if states else None
+            self.monitor.start_job(job, dispatch, info, watch, now, known)
+        else:
+            self.monitor.start_room_job(RoomJob(job, dispatch, watch), now, states)
+        going_on = self.monitor.sessions.of_job(job)
+        for session in going_on:
+            self._notify(session.id, job, session.participant.identity)
+        self.checkpoint(going_on)  # under the name of the job that has them now
+
+    def _notify(self, session: str, job: str, identity: str) -> None:
+        preferences = self.preferences.get(job)
+        if preferences is not None:  # else the job is over, and the session with it
+            self.notices.session(session, identity, preferences)
 
     def tick(self, now: float) -> None:
         self.connection.tick(now)
@@ -216,22 +256,7 @@ class Host:
             room = self._open(message.room)
         self._room_of_job[message.job] = room
         watch = resolve(message.metadata, self._settings)
-        info = ParticipantInfo(
-            identity=message.participant,
-            sid=message.participant_sid,
-            kind=message.participant_kind,
-        )
-        state = None
-        if message.state is not None:
-            state = msgspec.msgpack.decode(message.state, type=SessionState)
-            if state.talk.speaking:
-                room.notices.resume(message.participant)
-        room.monitor.start_job(message.job, message.dispatch, info, watch, now, state)
-        for session in room.monitor.sessions.all():
-            if session.job == message.job:
-                preferences = message.metadata.notification_preferences
-                room.notices.session(session.id, message.participant, preferences)
-                room.checkpoint([session])  # under the name of the job that has it now
+        room.start(message, watch, now)
         room.connection.jobs_changed()
         room.flush()
 
@@ -268,7 +293,7 @@ class Host:
     def _close_empty(self, room: _Room) -> None:
         """Leave a room with the last job that was there for it."""
         name = room.monitor.room
-        if not room.monitor.sessions.all() and self._rooms.get(name) is room:
+        if not room.monitor.has_jobs and self._rooms.get(name) is room:
             del self._rooms[name]
             log.info("leaving the room", room=name)
             self._in_background(room.aclose())

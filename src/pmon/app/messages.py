@@ -17,7 +17,7 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class StartJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Watch a participant of a room."""
+    """Watch a participant of a room, or with no ``participant`` everybody."""
 
     job: str
     dispatch: str
@@ -26,8 +26,8 @@ class StartJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     participant_sid: str
     participant_kind: ParticipantKind
     metadata: JobMetadata
-    state: bytes | None = None
-    """The session as another process left it, to go on with; see ``Checkpoint``."""
+    states: list[bytes] | None = None
+    """The sessions as another process left them, to go on with; see ``Checkpoint``."""
 
 
 class EndJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -94,13 +94,15 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The state of a job's session, with which another process can go on.
+    """The state of a session, with which another process can go on; None once it has ended.
 
-    It is for ``StartJob.state`` and only media processes look inside.
+    It is for ``StartJob.states`` and only media processes look inside.
     """
 
     job: str
-    state: bytes
+    participant: str
+    """A room job has a session for each."""
+    state: bytes | None
 
 
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):

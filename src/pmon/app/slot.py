@@ -23,7 +23,8 @@ class Slot:
         self.name = name
         self.jobs: dict[str, msg.StartJob] = {}
         self.load = 0.0
-        self._states: dict[str, bytes] = {}
+        self._states: dict[str, dict[str, bytes]] = {}
+        """By job and participant."""
         self.running = False
         """A process is there and has been told of its jobs."""
         self._endings: list[msg.EndJob | msg.EndDispatch] = []
@@ -52,7 +53,7 @@ class Slot:
         self.running = True
         self._started_at = now
         starts = [
-            msgspec.structs.replace(job, state=self._states.get(name))
+            msgspec.structs.replace(job, states=self._states_of(name))
             for name, job in self.jobs.items()
         ]
         return [*starts, *self._endings]
@@ -66,9 +67,13 @@ class Slot:
     def heard(self, message: msg.FromHost) -> None:
         """Take note of what the process said."""
         match message:
-            case msg.Checkpoint(job=job, state=state):
+            case msg.Checkpoint(job=job, participant=participant, state=state):
                 if job in self.jobs:
-                    self._states[job] = state
+                    states = self._states.setdefault(job, {})
+                    if state is None:
+                        states.pop(participant, None)
+                    else:
+                        states[participant] = state
             case msg.JobEnded(job=job):
                 self.jobs.pop(job, None)
                 self._states.pop(job, None)
@@ -81,6 +86,11 @@ class Slot:
             self._deaths = 0
         self._deaths += 1
         return BACKOFF_S[min(self._deaths - 1, len(BACKOFF_S) - 1)]
+
+    def _states_of(self, job: str) -> list[bytes] | None:
+        """None if it never had a session, which says more than that it has none now."""
+        states = self._states.get(job)
+        return None if states is None else list(states.values())
 
     def _is_due(self, ending: msg.EndJob | msg.EndDispatch) -> bool:
         if isinstance(ending, msg.EndJob):

@@ -71,6 +71,7 @@ class Supervisor:
             settings.agent_name,
             version=importlib.metadata.version("pmon-livekit"),
             max_jobs=settings.max_jobs,
+            job_type=settings.job_type,
         )
         self._agent = AgentConnection(
             settings.url, settings.api_key, settings.api_secret, self._protocol, self._on_action
@@ -98,6 +99,10 @@ class Supervisor:
     @property
     def agent_name(self) -> str:
         return self._settings.agent_name
+
+    @property
+    def worker_type(self) -> str:
+        return f"JT_{self._settings.job_type.upper()}"
 
     @property
     def worker_id(self) -> str:

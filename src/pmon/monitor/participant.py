@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -11,6 +11,7 @@ from pmon.monitor.hearing import GAP_MAX_S, ONSET_LAG_S
 from pmon.monitor.inputs import (
     OPT_OUT_ATTRIBUTE,
     AudioReading,
+    LostTrack,
     ParticipantInfo,
     TrackInfo,
     VideoReading,
@@ -160,6 +161,13 @@ class Participant:
         self.attributes = dict(attributes)
         wish = self.attributes.get(OPT_OUT_ATTRIBUTE, "")
         self.opted_out = self._may_opt_out and wish.strip().lower() == "off"
+
+    def recall(self, info: ParticipantInfo, lost: Iterable[LostTrack]) -> None:
+        """Take somebody for present as another process last saw them, tracks in doubt included."""
+        self.take(info)
+        self.present = True
+        self.tracks |= {track.sid: Track(track) for track in info.tracks}
+        self.lost |= {x.track.sid: Lost(Track(x.track), x.at, float("inf")) for x in lost}
 
     def info(self) -> ParticipantInfo:
         """The description that ``take`` takes, with the tracks that are known."""

@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
-from pmon.monitor.inputs import (
-    AudioReading,
-    LostTrack,
-    ParticipantInfo,
-    TrackInfo,
-    VideoReading,
-)
+from pmon.monitor.coverage import Coverage, RoomJob
+from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, TrackInfo, VideoReading
+from pmon.monitor.link import Link, settled_at
 from pmon.monitor.participant import LEAVE_GRACE_S, Lost, Participant, Track
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.sessions import JOIN_TIMEOUT, EndedJob, Sessions
 from pmon.monitor.speech import Speech
 from pmon.monitor.watch import Watch
-
-SETTLE_S = 10.0
-"""After a reconnect the server needs some seconds to tell who is there (7 s were measured)."""
-SETTLE_MORE_S = 30.0
-"""Clients that lost the server too try again less and less often: the longer it was away, the
-later they are back. So as much is added as it was away, up to this."""
-
-
-class Link(Enum):
-    """How the room connection stands."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    SUSPENDED = "suspended"
-    """Reconnecting: nothing that the SDK reports now is believed."""
-    MISSING = "missing"
-    """The server answers and does not know the room."""
 
 
 class RoomMonitor:
@@ -48,6 +26,7 @@ class RoomMonitor:
         self.participants: dict[str, Participant] = {}
         """Everyone in the room, and those whose coming is waited for."""
         self.sessions = Sessions(room, anchor)
+        self.coverage = Coverage(self.sessions)
         self._speech = Speech(self.sessions)
         self._owners: dict[str, Participant] = {}
         self._suspended_at = 0.0
@@ -72,6 +51,11 @@ class RoomMonitor:
         stirred = self.sessions.stirred.copy()
         self.sessions.stirred.clear()
         return stirred
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether there is anything to be in the room for."""
+        return bool(self.sessions.all() or self.coverage)
 
     # --- jobs
 
@@ -100,21 +84,33 @@ class RoomMonitor:
         if self.link is Link.CONNECTED:
             self._enter_waiting(participant, now)
 
+    def start_room_job(
+        self, job: RoomJob, now: float, states: Iterable[SessionState] | None = None
+    ) -> None:
+        """Watch everybody for one job, who comes later too; ``states`` as in ``start_job``."""
+        self.coverage.start(job)
+        if states is not None:
+            self.sessions.not_whole()
+        for state in states or ():
+            participant = self._known(state.participant.identity)
+            if self.sessions.has(participant.identity, job.dispatch):
+                continue  # the job took it over from an older one
+            if not participant.present:
+                participant.take(state.participant)
+            self._resume(self.coverage.open(job, participant, now, state), state, now)
+        if self.link is Link.CONNECTED:
+            for participant in self.participants.values():
+                self._enter_waiting(participant, now)
+
     def _resume(self, session: Session, state: SessionState, now: float) -> None:
         """Bring together what another process knew of somebody and what this one sees."""
         participant = session.participant
         if self.link is not Link.CONNECTED:
             if state.present and not participant.present:
                 # As after an outage: the connection will tell what became of them meanwhile.
-                participant.take(state.participant)
-                participant.present = True
+                participant.recall(state.participant, state.lost)
                 self._stir(participant)
-                for info in state.participant.tracks:
-                    participant.tracks[info.sid] = Track(info)
-                    self._owners[info.sid] = participant
-                for lost in state.lost:
-                    doubted = Lost(Track(lost.track), lost.at, float("inf"))
-                    participant.lost[lost.track.sid] = doubted
+                self._owners |= dict.fromkeys(participant.tracks, participant)
                 self._suspended_at = max(self._suspended_at, session.until)
             return
         self._advance([session], now)
@@ -130,18 +126,17 @@ class RoomMonitor:
             session.watch_tracks(now)
 
     def end_job(self, job: str, reason: ev.EndReason, now: float) -> None:
-        """End the session of a job; unknown jobs, and jobs that were taken over, are nothing."""
-        session = self.sessions.of_job(job)
-        if session is not None:
-            self._end(session, reason, now)
+        """End the sessions of a job; unknown jobs, and jobs that were taken over, are nothing."""
+        self._end_each(self.sessions.of_job(job), reason, now)
+        self.coverage.end(job=job)
 
     def end_dispatch(self, dispatch: str, reason: ev.EndReason, now: float) -> None:
-        for session in self.sessions.of_dispatch(dispatch):
-            self._end(session, reason, now)
+        self._end_each(self.sessions.of_dispatch(dispatch), reason, now)
+        self.coverage.end(dispatch=dispatch)
 
     def end_all(self, reason: ev.EndReason, now: float) -> None:
-        for session in self.sessions.all():
-            self._end(session, reason, now)
+        self._end_each(self.sessions.all(), reason, now)
+        self.coverage.end()
 
     # --- the room connection
 
@@ -151,14 +146,15 @@ class RoomMonitor:
         self.sessions.rename(room_sid)
         self.link = Link.CONNECTED
         self._connected_at = now
+        self.coverage.room_found()
         infos = {info.identity: info for info in present}
         for participant in self.participants.values():
             for lost in participant.lost.values():
-                lost.believe_at = self._settled_at(now)
+                lost.believe_at = settled_at(self._suspended_at, now)
             if participant.present and participant.identity not in infos:
                 if participant.left_at is None:
                     self._doubt(participant, "unknown", self._suspended_at)
-                participant.believe_leave_at = self._settled_at(now)
+                participant.believe_leave_at = settled_at(self._suspended_at, now)
         for info in infos.values():
             self._arrive(info, now)
             known = self.participants[info.identity].tracks
@@ -188,11 +184,12 @@ class RoomMonitor:
         self._advance(self.sessions.all(), now)
         self.link = Link.CONNECTED
         self._connected_at = now
+        self.coverage.room_found()
         for participant in self.participants.values():
             if participant.left_at is not None:
-                participant.believe_leave_at = self._settled_at(now)
+                participant.believe_leave_at = settled_at(self._suspended_at, now)
             for lost in participant.lost.values():
-                lost.believe_at = self._settled_at(now)
+                lost.believe_at = settled_at(self._suspended_at, now)
             self._enter_waiting(participant, now)
             if participant.left_at is None and participant.tracks and not participant.lost:
                 # Their subscriptions outlived the outage, and of those the server tells changes
@@ -207,10 +204,12 @@ class RoomMonitor:
         """The server answers, and has no such room."""
         self._advance(self.sessions.all(), now)
         self.link = Link.MISSING
+        self.coverage.room_missing(now)
 
     def not_missing(self, now: float) -> None:
         """The room is there after all, or the server does not answer and nobody knows."""
         self._advance(self.sessions.all(), now)
+        self.coverage.room_not_missing(now)
         if self.link is Link.MISSING:
             self.link = Link.SUSPENDED
 
@@ -383,6 +382,9 @@ class RoomMonitor:
             watched = session.present and not session.participant.opted_out
             if watched and self.link is Link.CONNECTED:
                 session.judge(now)
+        self._end_each(self.coverage.surplus(), "away_timeout", now)
+        for job in self.coverage.overdue(now):
+            self.end_job(job, "room_closed", now)
 
     # --- inside
 
@@ -408,12 +410,9 @@ class RoomMonitor:
         return [s for s in self.sessions.of(participant) if s.present]
 
     def _advance(self, sessions: Iterable[Session], now: float) -> None:
+        connected, missing = self.link is Link.CONNECTED, self.link is Link.MISSING
         for session in sessions:
-            session.advance(
-                now,
-                connected=self.link is Link.CONNECTED,
-                missing=self.link is Link.MISSING,
-            )
+            session.advance(now, connected=connected, missing=missing)
 
     def _arrive(self, info: ParticipantInfo, now: float) -> None:
         participant = self.participants.get(info.identity)
@@ -436,6 +435,7 @@ class RoomMonitor:
         """Somebody is there: tell the sessions that do not know it yet."""
         if not participant.present or participant.left_at is not None:
             return
+        self.coverage.cover(participant, now)
         for session in self.sessions.of(participant):
             session.waited_s = 0.0
             if not session.present:
@@ -495,6 +495,10 @@ class RoomMonitor:
         elif session.waited_s >= session.watch.away_timeout_s:
             self._end(session, "room_closed" if gone else "away_timeout", now)
 
+    def _end_each(self, sessions: Iterable[Session], reason: ev.EndReason, now: float) -> None:
+        for session in sessions:
+            self._end(session, reason, now)
+
     def _end(
         self, session: Session, reason: ev.EndReason, now: float, error: str | None = None
     ) -> None:
@@ -504,10 +508,6 @@ class RoomMonitor:
                 session.track_unpublished(lost.track, lost.at)
         self.sessions.end(session, reason, now, error)
         self._forget(session.participant)
-
-    def _settled_at(self, now: float) -> float:
-        """When to believe the leaves that were reported around a reconnect."""
-        return now + SETTLE_S + min(now - self._suspended_at, SETTLE_MORE_S)
 
     def _forget(self, participant: Participant) -> None:
         """Drop somebody who is neither there nor waited for."""

@@ -34,7 +34,8 @@ class Sessions:
         """The identities of whom something changed that says what is wanted of their tracks."""
         self._anchor = anchor
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._by_job: dict[str, Session] = {}
+        self._own_jobs: set[str] = set()
+        """Jobs of one session, which end with it; a room job outlives its sessions."""
         self._by_identity: dict[str, list[Session]] = {}
         self._ended_talk_s: dict[str, float] = {}
         self._parallel_talk_s: dict[str, float] = {}
@@ -50,9 +51,13 @@ class Sessions:
         """The sessions of somebody; a copy, so that ending one while looping is fine."""
         return list(self._by_identity.get(participant.identity, ()))
 
-    def of_job(self, job: str) -> Session | None:
-        """The session that a job stands for, unless a newer job took it over."""
-        return self._by_job.get(job)
+    def of_job(self, job: str) -> list[Session]:
+        """The sessions that a job stands for, unless a newer job took them over."""
+        return [s for s in self._sessions.values() if s.job == job]
+
+    def has(self, identity: str, dispatch: str) -> bool:
+        """Whether somebody is watched for this dispatch."""
+        return (identity, dispatch) in self._sessions
 
     def of_dispatch(self, dispatch: str) -> list[Session]:
         return [s for s in self._sessions.values() if s.dispatch == dispatch]
@@ -69,11 +74,21 @@ class Sessions:
         if session is None:
             return False
         if session.job != job:
-            del self._by_job[session.job]
+            self._own_jobs.remove(session.job)
             self.ended_jobs.append(EndedJob(session.job))
             session.job = job
-            self._by_job[job] = session
+            self._own_jobs.add(job)
         return True
+
+    def pass_on(self, older: str, job: str) -> None:
+        """Give the sessions of a room job to a newer one."""
+        for session in self.of_job(older):
+            session.job = job
+        self.ended_jobs.append(EndedJob(older))
+
+    def not_whole(self) -> None:
+        """Not all talk of the room is known any more: another process heard some of it."""
+        self._whole = False
 
     def start(
         self,
@@ -83,7 +98,10 @@ class Sessions:
         watch: Watch,
         now: float,
         state: SessionState | None = None,
+        *,
+        own_job: bool = True,
     ) -> Session:
+        """Begin a session, or with a ``state`` go on with it. Its ``own_job`` ends with it."""
         session = Session(
             room=self.room,
             room_sid=self.room_sid,
@@ -97,31 +115,33 @@ class Sessions:
             state=state,
         )
         self._sessions[participant.identity, dispatch] = session
-        self._by_job[job] = session
+        if own_job:
+            self._own_jobs.add(job)
         self._by_identity.setdefault(participant.identity, []).append(session)
         self.stirred.add(participant.identity)
         if state is None:
             session.start(now)
         else:
             session.resume()
-            self._whole = False
+            self.not_whole()
         return session
 
     def end(
         self, session: Session, reason: ev.EndReason, now: float, error: str | None = None
     ) -> None:
-        """End a session with its summary, and its job with it."""
+        """End a session with its summary, and its own job with it."""
         identity = session.participant.identity
         self.stirred.add(identity)
         session.finish_speech(now)
         session.end(now, reason, self.talk_share(session, now))
         self._remember_talk(session.participant, session.talk.talk_time_s())
         del self._sessions[identity, session.dispatch]
-        del self._by_job[session.job]
         self._by_identity[identity].remove(session)
         if not self._by_identity[identity]:
             del self._by_identity[identity]
-        self.ended_jobs.append(EndedJob(session.job, error))
+        if session.job in self._own_jobs:
+            self._own_jobs.remove(session.job)
+            self.ended_jobs.append(EndedJob(session.job, error))
 
     def _remember_talk(self, participant: Participant, talk_s: float) -> None:
         """Sessions of one person at a time heard the same, so the longest counts; those that

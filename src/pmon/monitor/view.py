@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from pmon.monitor.events import ParticipantKind, QualityLevel
-from pmon.monitor.room import Link, RoomMonitor
+from pmon.monitor.link import Link
+from pmon.monitor.room import RoomMonitor
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,10 @@ class WorkerState(Protocol):
     @property
     def agent_name(self) -> str: ...
     @property
+    def worker_type(self) -> str:
+        """The type of its jobs, as the agent protocol calls it."""
+
+    @property
     def worker_id(self) -> str:
         """The server's name for this registration, "" while there is none."""
 
@@ -59,7 +63,7 @@ def make_app(state: WorkerState, metrics: MetricsPage) -> web.Application:
     async def worker(_: web.Request) -> web.Response:
         return web.json_response(
             {
-                "worker_type": "JT_PARTICIPANT",
+                "worker_type": state.worker_type,
                 "agent_name": state.agent_name,
                 "worker_id": state.worker_id,
                 "active_jobs": state.active_jobs,
