@@ -45,7 +45,7 @@ server: $(INSTALLED)  ## Find or build the livekit-server of the demo and the te
 	$(BIN)/python -m pmon.cli.livekit_server
 
 .PHONY: test
-test: lint types contracts unit sanitize integration quick-bench  ## All checks that need no root, within minutes
+test: lint types contracts unit quick-sanitize integration quick-bench  ## All checks that need no root, within minutes
 
 .PHONY: lint
 lint: $(INSTALLED)  ## ruff and cython-lint
@@ -70,13 +70,61 @@ unit: $(INSTALLED)  ## Unit tests
 integration: server  ## Tests on a real livekit-server
 	$(BIN)/pytest tests/integration -m "not system"
 
-HARNESS_S := 3
+# The tap's C core with threads of its own, and then both compiled modules in a copy of the sources.
+SANITIZED := build/sanitized
+SANITIZED_SO := $(SANITIZED)/.built
+HARNESS := $(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc/pmon tests/native/harness.c -pthread
+HARNESS_S ?= 3
+CHURN_S ?= 600
+# What an interpreter never frees at its end is no leak.
+WITH_SANITIZED = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(CURDIR)/$(SANITIZED)/src
+
 .PHONY: sanitize
-sanitize:  ## The tap's C code under ThreadSanitizer, AddressSanitizer and UBSan; HARNESS_S=60 for longer
+sanitize: sanitize-harness sanitize-modules  ## Sanitizers on the compiled parts; HARNESS_S=60 for longer
+
+.PHONY: quick-sanitize
+quick-sanitize: sanitize-harness
+	$(MAKE) sanitize-modules SANITIZED_TESTS="tests/unit/test_tap.py tests/unit/test_tap_bytes.py tests/unit/test_dsp_kernels.py"
+
+.PHONY: sanitize-harness
+sanitize-harness:
 	mkdir -p build
 	for s in thread address,undefined; do \
-		$(CC) -std=gnu11 -fsanitize=$$s -fno-sanitize-recover=all -g -O1 -Wall -Wextra \
-			tests/native/harness.c -o build/harness -lpthread && build/harness $(HARNESS_S) || exit 1; \
+		$(HARNESS) -fsanitize=$$s -fno-sanitize-recover=all -o build/harness && \
+			build/harness $(HARNESS_S) || exit 1; \
+	done
+
+SANITIZED_TESTS ?= $(wildcard tests/unit/test_tap*.py) tests/unit/test_meters.py \
+	tests/unit/test_dsp_kernels.py tests/unit/test_dsp_meters.py tests/unit/test_dsp_native.py
+.PHONY: sanitize-modules
+sanitize-modules: $(SANITIZED_SO)
+	$(WITH_SANITIZED) $(BIN)/pytest -q -p no:cacheprovider $(SANITIZED_TESTS)
+
+$(SANITIZED_SO): $(INSTALLED)
+	rm -rf $(SANITIZED)
+	mkdir -p $(SANITIZED)
+	tar --exclude='*.so' -cf - src setup.py pyproject.toml README.md LICENSE | tar -xf - -C $(SANITIZED)
+	cd $(SANITIZED) && PMON_SANITIZE=1 $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace --parallel 2
+	touch $@
+
+.PHONY: sanitize-churn
+sanitize-churn: $(SANITIZED_SO) server  ## Ten minutes of coming and going under sanitizers; CHURN_S=60 for less
+	$(WITH_SANITIZED) PMON_CHURN_S=$(CHURN_S) $(BIN)/pytest -p no:cacheprovider \
+		tests/integration/test_churn.py -m system -s
+
+SDKS ?= 1.1.21 1.2.0 1.2.1
+SDK_TESTS := $(wildcard tests/unit/test_tap*.py) \
+	tests/integration/test_native.py tests/integration/test_native_events.py
+.PHONY: sdks
+sdks: server  ## The native tier's tests on each version of the SDK that it is said to work on
+	set -e; for version in $(SDKS); do \
+		test -d build/livekit-$$version || $(BIN)/python -m pip install --quiet --no-deps \
+			--target build/livekit-$$version livekit==$$version; \
+		export PYTHONPATH=$(CURDIR)/build/livekit-$$version; \
+		$(BIN)/python -c "from livekit.rtc.version import __version__ as v; \
+			assert v == '$$version', v; print('livekit', v)"; \
+		$(BIN)/pytest -q -m "not system" $(SDK_TESTS); \
 	done
 
 .PHONY: quick-bench
@@ -88,8 +136,8 @@ bench: $(INSTALLED)  ## Benchmarks, long enough to compare
 	$(BIN)/pytest benchmarks --benchmark-only
 
 .PHONY: test-system
-test-system: server  ## What takes many minutes or a whole machine; a missing tool is a failure
-	$(BIN)/pytest tests/integration -m system --durations=0
+test-system: server sdks sanitize-churn  ## What takes many minutes or a whole machine; a missing tool is a failure
+	$(BIN)/pytest tests/integration -m system --durations=0 --ignore tests/integration/test_churn.py
 
 .PHONY: format
 format: $(INSTALLED)  ## Format the code, fix what can be fixed

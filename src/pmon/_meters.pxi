@@ -3,13 +3,13 @@
 # The feeder may be any thread, with or without the GIL; whoever reads holds the mutex for as long
 # as it takes to copy a few numbers, and makes Python objects of them afterwards.
 
-cdef extern from "<pthread.h>" nogil:
+cdef extern from "_tap_core.h" nogil:
     ctypedef struct pthread_mutex_t:
         pass
     int pthread_mutex_init(pthread_mutex_t *mutex, void *attributes)
-    int pthread_mutex_lock(pthread_mutex_t *mutex)
-    int pthread_mutex_unlock(pthread_mutex_t *mutex)
     int pthread_mutex_destroy(pthread_mutex_t *mutex)
+    void tap_lock(pthread_mutex_t *mutex)
+    void tap_unlock(pthread_mutex_t *mutex)
 
 cdef enum:
     C_MOST_THRESHOLDS = 64
@@ -84,7 +84,7 @@ cdef int meters_feed(
     """Take samples that arrived at ``now``. Returns whether there are transitions to take."""
     cdef int i, news
     cdef int64_t windows
-    pthread_mutex_lock(&meters.mutex)
+    tap_lock(&meters.mutex)
     news = meters.dry          # the first sound is news, too
     if meters.dry:
         meters.opened = meters.level.position
@@ -100,7 +100,7 @@ cdef int meters_feed(
     meters.heard_at = now
     meters.dry = False
     clock_arrived(&meters.clock, <double>meters.level.position / meters.sample_rate, now)
-    pthread_mutex_unlock(&meters.mutex)
+    tap_unlock(&meters.mutex)
     return news
 
 
@@ -160,6 +160,10 @@ cdef void _read(const meters_t *meters, const detector_t *detector, reading_t *o
 # --- the meters in Python
 
 
+cdef list _transitions(const taken_t *taken, int count):
+    return [(taken[i].threshold, bool(taken[i].speaking), taken[i].at) for i in range(count)]
+
+
 cdef class Meters:
     """One level meter, and one speaking detector for each of up to 64 thresholds.
 
@@ -215,44 +219,48 @@ cdef class Meters:
         cdef int count = MAX_TRANSITIONS
         found = []
         while count == MAX_TRANSITIONS:
-            pthread_mutex_lock(&self.meters.mutex)
+            tap_lock(&self.meters.mutex)
             count = _take(&self.meters, taken, MAX_TRANSITIONS)
-            pthread_mutex_unlock(&self.meters.mutex)
-            found += [(taken[i].threshold, bool(taken[i].speaking), taken[i].at)
-                      for i in range(count)]
+            tap_unlock(&self.meters.mutex)
+            found += _transitions(taken, count)
         return found
 
-    def stop(self) -> list:
-        """End speech at its last block: mute, dry. What is fed later begins anew in time."""
-        cdef int i
-        pthread_mutex_lock(&self.meters.mutex)
-        self.meters.dry = True
-        for i in range(self.meters.count):
-            speaking_end_run(&self.meters.detectors[i].speaking)
-        pthread_mutex_unlock(&self.meters.mutex)
-        ended = self.take()
-        self.meters.clock.paused = True
-        return ended
+    def stop(self, double dry_since=INFINITY) -> list:
+        """End speech at its last block: mute, dry. What is fed later begins anew in time.
 
-    def is_dry_since(self, double time) -> bool:
-        """Whether nothing has come since ``time``, though something had before."""
-        pthread_mutex_lock(&self.meters.mutex)
-        cdef bint dry = not self.meters.dry and self.meters.heard_at <= time
-        pthread_mutex_unlock(&self.meters.mutex)
-        return dry
+        With ``dry_since`` only if something has come, but nothing since then. It is one step: what
+        is fed meanwhile comes either before the end or after it.
+        """
+        cdef taken_t taken[MAX_TRANSITIONS]
+        cdef int i, count = 0, full = MAX_TRANSITIONS
+        tap_lock(&self.meters.mutex)
+        cdef bint due = dry_since == INFINITY or (
+            not self.meters.dry and self.meters.heard_at <= dry_since
+        )
+        if due:
+            self.meters.dry = True
+            for i in range(self.meters.count):
+                speaking_end_run(&self.meters.detectors[i].speaking)
+            count = _take(&self.meters, taken, MAX_TRANSITIONS)
+            self.meters.clock.paused = True
+        tap_unlock(&self.meters.mutex)
+        if not due:
+            return []
+        ended = _transitions(taken, count)
+        return ended + self.take() if count == full else ended
 
     def readings(self) -> list:
         """(threshold, heard_s, heard_until, speech_s, speech_until, speech_power) of each."""
         cdef reading_t readings[C_MOST_THRESHOLDS]
         cdef double heard_s, heard_until
         cdef int i, count
-        pthread_mutex_lock(&self.meters.mutex)
+        tap_lock(&self.meters.mutex)
         heard_s = <double>self.meters.level.position / self.meters.sample_rate
         heard_until = clock_at(&self.meters.clock, heard_s)
         count = self.meters.count
         for i in range(count):
             _read(&self.meters, &self.meters.detectors[i], &readings[i])
-        pthread_mutex_unlock(&self.meters.mutex)
+        tap_unlock(&self.meters.mutex)
         return [
             (readings[i].threshold, heard_s, heard_until, readings[i].speech_s,
              readings[i].speech_until, readings[i].speech_power)
@@ -262,17 +270,19 @@ cdef class Meters:
     @property
     def level_dbov(self) -> float:
         """Level of the last full 100 ms in dBov; -127 before."""
+        tap_lock(&self.meters.mutex)
         cdef double power = self.meters.level.last_power
+        tap_unlock(&self.meters.mutex)
         return max(-127.0, 10.0 * log10(power)) if power > 0 else -127.0
 
     @property
     def floor_dbov(self) -> float | None:
         """The noise floor of the first detector in dBov; None without a detector."""
         cdef double power = -1.0
-        pthread_mutex_lock(&self.meters.mutex)
+        tap_lock(&self.meters.mutex)
         if self.meters.count:
             power = self.meters.detectors[0].speaking.floor
-        pthread_mutex_unlock(&self.meters.mutex)
+        tap_unlock(&self.meters.mutex)
         if power < 0:
             return None
         return max(-127.0, 10.0 * log10(power)) if power > 0 else -127.0
@@ -284,9 +294,9 @@ cdef class Meters:
         The first 200 ms are left out: a decoder that has just begun gives silence or fades in.
         None while there is nothing else.
         """
-        pthread_mutex_lock(&self.meters.mutex)
+        tap_lock(&self.meters.mutex)
         cdef double power = -1.0 if self.meters.dry else self.meters.loudest
-        pthread_mutex_unlock(&self.meters.mutex)
+        tap_unlock(&self.meters.mutex)
         if power < 0:
             return None
         return max(-127.0, 10.0 * log10(power)) if power > 0 else -127.0
@@ -294,7 +304,10 @@ cdef class Meters:
     @property
     def samples_per_channel(self) -> int:
         """Fed so far."""
-        return self.meters.level.position
+        tap_lock(&self.meters.mutex)
+        cdef int64_t position = self.meters.level.position
+        tap_unlock(&self.meters.mutex)
+        return position
 
     cdef list _drop_all_but(self, wanted):
         """End and remove the detectors of other thresholds. Returns their last transitions."""
@@ -308,14 +321,14 @@ cdef class Meters:
         for threshold in unwanted:
             gone[n] = threshold
             n += 1
-        pthread_mutex_lock(&self.meters.mutex)
+        tap_lock(&self.meters.mutex)
         for i in range(self.meters.count):
             for j in range(n):
                 if self.meters.detectors[i].threshold == gone[j]:
                     speaking_end_run(&self.meters.detectors[i].speaking)
-        pthread_mutex_unlock(&self.meters.mutex)
+        tap_unlock(&self.meters.mutex)
         ended = self.take()
-        pthread_mutex_lock(&self.meters.mutex)
+        tap_lock(&self.meters.mutex)
         for i in range(self.meters.count):
             for j in range(n):
                 if self.meters.detectors[i].threshold == gone[j]:
@@ -325,7 +338,7 @@ cdef class Meters:
                     self.meters.detectors[kept] = self.meters.detectors[i]
                 kept += 1
         self.meters.count = kept
-        pthread_mutex_unlock(&self.meters.mutex)
+        tap_unlock(&self.meters.mutex)
         return ended
 
     cdef int _add(self, double threshold) except -1:
@@ -334,7 +347,7 @@ cdef class Meters:
             if self.meters.detectors[i].threshold == threshold:
                 return 0
         cdef detector_t *grown
-        pthread_mutex_lock(&self.meters.mutex)
+        tap_lock(&self.meters.mutex)
         grown = <detector_t *>realloc(
             self.meters.detectors, (self.meters.count + 1) * sizeof(detector_t)
         )
@@ -347,7 +360,7 @@ cdef class Meters:
                 &grown.speaking, self.meters.sample_rate, self.meters.num_channels, threshold
             )
             self.meters.count += 1
-        pthread_mutex_unlock(&self.meters.mutex)
+        tap_unlock(&self.meters.mutex)
         if grown == NULL:
             raise MemoryError
         return 0

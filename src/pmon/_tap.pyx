@@ -6,7 +6,7 @@ the tap before the SDK's own event callback: media events feed meters in place a
 else waits until the loop takes it. The C code behind it, ``_tap_core.h``, says how threads agree.
 
 There is one tap a process, as there is one SDK, and it is never taken out again: a frame may be on
-its way at any time. ``close`` makes it drop everything.
+its way at any time. ``close`` makes it drop everything, and in a forked child it is dead.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize

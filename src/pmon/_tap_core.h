@@ -1,220 +1,30 @@
 /* The tap without Python: LiveKit FFI events in; meters fed, media handles dropped, the rest queued.
  *
- * Any FFI thread calls tap_event at any time, several at once. The owner's one thread registers and
- * removes streams and takes what is queued. A sink is called with its bucket's mutex held, so once
- * tap_remove has returned nobody is inside it any more. No mutex is ever held while waiting for
- * anything else, the GIL included.
+ * Any FFI thread calls tap_callback at any time, several at once. The owner's one thread registers
+ * and removes streams and takes what is queued. A sink is called with its bucket's mutex held, so
+ * once tap_remove has returned nobody is inside it any more. No mutex is ever held while waiting
+ * for anything else, the GIL included.
  */
 #ifndef PMON_TAP_CORE_H
 #define PMON_TAP_CORE_H
 
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "_tap_queue.h"
+#include "_tap_wire.h"
 
 #define TAP_BUCKETS 1024
-#define TAP_MAX_FRAMES 19200  /* samples per channel of one frame: 100 ms at the highest rate */
+#define TAP_MOST_SAMPLES 48000  /* per channel of one frame; the SDK's are 480 */
+#define TAP_LEAST_ADDRESS 65536 /* no memory lies below: such a number is no address */
 
-/* --- what the messages are made of: field numbers, read from the SDK's own descriptors */
-
-typedef struct {
-    uint32_t event_audio, event_video, event_room;       /* of FfiEvent */
-    uint32_t stream_handle, frame, eos;                   /* of AudioStreamEvent, VideoStreamEvent */
-    uint32_t video_stream_handle, video_frame, video_eos;
-    uint32_t frame_buffer, video_buffer;                  /* of AudioFrameReceived, VideoFrameReceived */
-    uint32_t buffer_handle, buffer_info, video_handle;    /* of the owned buffers */
-    uint32_t handle_id;                                   /* of FfiOwnedHandle */
-    uint32_t data_ptr, num_channels, sample_rate, samples_per_channel; /* of AudioFrameBufferInfo */
-} tap_fields_t;
-
-typedef enum { TAP_OTHER, TAP_AUDIO, TAP_VIDEO, TAP_EOS, TAP_BROKEN } tap_kind_t;
-
-typedef struct {
-    tap_kind_t kind;
-    uint64_t stream, handle, data;
-    uint32_t num_channels, sample_rate, samples_per_channel;
-} tap_message_t;
-
-/* --- protobuf's wire format, never read beyond its end */
-
-typedef struct {
-    const uint8_t *at, *end;
-} tap_slice_t;
-
-typedef struct {
-    uint32_t number, wire;
-    uint64_t value;      /* of a varint or a fixed one */
-    tap_slice_t content; /* of a length-delimited one */
-} tap_field_t;
-
-static inline bool tap_varint(tap_slice_t *in, uint64_t *value)
-{
-    uint64_t found = 0;
-    for (int shift = 0; shift < 64 && in->at < in->end; shift += 7) {
-        uint8_t byte = *in->at++;
-        found |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *value = found;
-            return true;
-        }
-    }
-    return false;
-}
-
-static inline bool tap_fixed(tap_slice_t *in, size_t size, uint64_t *value)
-{
-    if ((size_t)(in->end - in->at) < size)
-        return false;
-    *value = 0;
-    for (size_t i = 0; i < size; i++)
-        *value |= (uint64_t)in->at[i] << (8 * i);
-    in->at += size;
-    return true;
-}
-
-/* The next field; false at the end and where the bytes make no sense (then at != end). */
-static inline bool tap_next(tap_slice_t *in, tap_field_t *field)
-{
-    uint64_t tag, length;
-    if (in->at == in->end)
-        return false;
-    const uint8_t *start = in->at;
-    if (tap_varint(in, &tag) && tag >> 3 != 0 && tag >> 3 < 1u << 29) {
-        field->number = (uint32_t)(tag >> 3);
-        field->wire = (uint32_t)(tag & 7);
-        switch (field->wire) {
-        case 0:
-            if (tap_varint(in, &field->value))
-                return true;
-            break;
-        case 1:
-            if (tap_fixed(in, 8, &field->value))
-                return true;
-            break;
-        case 2:
-            if (tap_varint(in, &length) && length <= (size_t)(in->end - in->at)) {
-                field->content.at = in->at;
-                field->content.end = in->at += length;
-                return true;
-            }
-            break;
-        case 5:
-            if (tap_fixed(in, 4, &field->value))
-                return true;
-            break;
-        }
-    }
-    in->at = start;
-    return false;
-}
-
-/* Walk all fields of `in`; `field` is one, and the rest of the loop's body sees it. */
-#define TAP_EACH(in, field) while (tap_next(&(in), &(field)))
-
-static bool tap_owned(tap_slice_t in, uint32_t handle_id, uint64_t *handle)
-{
-    tap_field_t field;
-    TAP_EACH(in, field)
-        if (field.number == handle_id && field.wire == 0)
-            *handle = field.value;
-    return in.at == in.end;
-}
-
-static bool tap_audio_info(tap_slice_t in, const tap_fields_t *f, tap_message_t *out)
-{
-    tap_field_t field;
-    TAP_EACH(in, field) {
-        if (field.number == f->data_ptr && field.wire == 0)
-            out->data = field.value;
-        else if (field.number == f->num_channels && field.wire == 0)
-            out->num_channels = (uint32_t)field.value;
-        else if (field.number == f->sample_rate && field.wire == 0)
-            out->sample_rate = (uint32_t)field.value;
-        else if (field.number == f->samples_per_channel && field.wire == 0)
-            out->samples_per_channel = (uint32_t)field.value;
-    }
-    return in.at == in.end;
-}
-
-/* The buffer inside a received frame: its handle and, of audio, where the samples are. */
-static bool tap_buffer(tap_slice_t in, const tap_fields_t *f, bool audio, tap_message_t *out)
-{
-    uint32_t handle = audio ? f->buffer_handle : f->video_handle;
-    tap_field_t field;
-    TAP_EACH(in, field) {
-        if (field.wire != 2)
-            continue;
-        if (field.number == handle && !tap_owned(field.content, f->handle_id, &out->handle))
-            return false;
-        if (audio && field.number == f->buffer_info && !tap_audio_info(field.content, f, out))
-            return false;
-    }
-    return in.at == in.end;
-}
-
-static bool tap_received(tap_slice_t in, const tap_fields_t *f, bool audio, tap_message_t *out)
-{
-    uint32_t buffer = audio ? f->frame_buffer : f->video_buffer;
-    tap_field_t field;
-    TAP_EACH(in, field)
-        if (field.number == buffer && field.wire == 2 && !tap_buffer(field.content, f, audio, out))
-            return false;
-    return in.at == in.end;
-}
-
-static void tap_stream(tap_slice_t in, const tap_fields_t *f, bool audio, tap_message_t *out)
-{
-    uint32_t stream = audio ? f->stream_handle : f->video_stream_handle;
-    uint32_t frame = audio ? f->frame : f->video_frame;
-    uint32_t eos = audio ? f->eos : f->video_eos;
-    tap_field_t field;
-    bool sound = true;
-    out->kind = TAP_BROKEN;
-    TAP_EACH(in, field) {
-        if (field.number == stream && field.wire == 0)
-            out->stream = field.value;
-        else if (field.number == frame && field.wire == 2) {
-            sound = sound && tap_received(field.content, f, audio, out);
-            out->kind = audio ? TAP_AUDIO : TAP_VIDEO;
-        } else if (field.number == eos && field.wire == 2)
-            out->kind = TAP_EOS;
-    }
-    if (!sound || in.at != in.end)
-        out->kind = TAP_BROKEN;
-}
-
-/* What one FFI event is. Media is told by its outer field, so a broken one is never queued. */
-static tap_message_t tap_parse(const uint8_t *data, size_t size, const tap_fields_t *f)
-{
-    tap_message_t out = {.kind = TAP_OTHER};
-    tap_slice_t in = {data, data + size};
-    tap_field_t field;
-    TAP_EACH(in, field) {
-        if (field.wire != 2)
-            continue;
-        if (field.number == f->event_audio || field.number == f->event_video)
-            tap_stream(field.content, f, field.number == f->event_audio, &out);
-    }
-    return out;
-}
-
-/* --- what waits for the owner: a stack that many push to and one empties */
-
-typedef struct tap_node {
-    struct tap_node *next;
-    void *stream;      /* whose sink has news, or NULL for a message */
-    size_t size;
-    uint8_t data[];
-} tap_node_t;
+typedef bool (*tap_drop_t)(uint64_t handle);
+typedef atomic_uint_fast64_t tap_count_t;
 
 /* A stream that is listened to. Its owner keeps it until tap_remove has returned and it is not
  * queued; `sink` takes audio (samples) or a video frame (none) and returns whether it has news. */
 typedef struct tap_stream {
+    queue_node_t node; /* first, so that a node's address is the stream's */
     struct tap_stream *next;
     uint64_t handle;
     int (*sink)(void *user, const int16_t *samples, size_t count, double now);
@@ -222,7 +32,6 @@ typedef struct tap_stream {
     uint32_t num_channels, sample_rate; /* what frames must be like; 0 for video */
     atomic_bool queued;
     atomic_bool removed;
-    tap_node_t node;
 } tap_stream_t;
 
 typedef struct {
@@ -230,33 +39,62 @@ typedef struct {
     tap_stream_t *first;
 } tap_bucket_t;
 
-typedef bool (*tap_drop_t)(uint64_t handle);
-
 typedef struct {
-    tap_fields_t fields;
-    tap_drop_t drop_handle;
+    wire_numbers_t numbers;
+    tap_drop_t drop;     /* livekit_ffi_drop_handle; NULL where there is no SDK */
+    atomic_bool closed;  /* events are nobody's business any more */
+    atomic_uint inside;  /* threads */
+    queue_t queue;
     tap_bucket_t buckets[TAP_BUCKETS];
-    _Atomic(tap_node_t *) waiting;
-    atomic_bool awake;
-    atomic_bool closed;
-    int wake_fd;
-    atomic_uint_fast64_t frames, unknown, broken, lost;
+    tap_count_t frames;  /* that were fed */
+    tap_count_t unknown; /* frames of streams that are not here, not yet or no more */
+    tap_count_t broken;  /* media that makes no sense */
+    tap_count_t unfit;   /* frames in another format than asked for */
+    tap_count_t dropped; /* handles */
 } tap_t;
 
-static double tap_now(void)
+/* --- fork: the child has none of the threads, but mutexes that one of them may have held. It has
+ * no SDK either, so all that is left to do there is to be let go of, and no mutex is touched. */
+
+static atomic_bool tap_forked;
+
+static inline void tap_lock(pthread_mutex_t *mutex)
+{
+    if (!atomic_load_explicit(&tap_forked, memory_order_relaxed))
+        pthread_mutex_lock(mutex);
+}
+
+static inline void tap_unlock(pthread_mutex_t *mutex)
+{
+    if (!atomic_load_explicit(&tap_forked, memory_order_relaxed))
+        pthread_mutex_unlock(mutex);
+}
+
+/* --- */
+
+/* The clock of Python's time.monotonic, in seconds. */
+static inline double tap_now(void)
 {
     struct timespec now;
+#ifdef __APPLE__
+    clock_gettime(CLOCK_UPTIME_RAW, &now);
+#else
     clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static void tap_init(tap_t *tap, tap_drop_t drop_handle, int wake_fd)
+static inline void tap_count(tap_count_t *count)
 {
-    memset(tap, 0, sizeof *tap);
-    tap->drop_handle = drop_handle;
-    tap->wake_fd = wake_fd;
+    atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+}
+
+static inline void tap_init(tap_t *tap)
+{
     for (int i = 0; i < TAP_BUCKETS; i++)
         pthread_mutex_init(&tap->buckets[i].mutex, NULL);
+    atomic_store(&tap->queue.wake_fd, -1);
+    atomic_store(&tap->closed, true);
 }
 
 /* Handles count up, so neighbours go to different buckets. */
@@ -265,126 +103,115 @@ static inline tap_bucket_t *tap_bucket(tap_t *tap, uint64_t handle)
     return &tap->buckets[handle % TAP_BUCKETS];
 }
 
-static void tap_push(tap_t *tap, tap_node_t *node)
-{
-    tap_node_t *head = atomic_load_explicit(&tap->waiting, memory_order_relaxed);
-    do
-        node->next = head;
-    while (!atomic_compare_exchange_weak(&tap->waiting, &head, node));
-    if (!atomic_exchange(&tap->awake, true)) {
-        uint64_t one = 1;
-        /* A full pipe has woken the owner already. */
-        if (write(tap->wake_fd, &one, sizeof one) < 0)
-            return;
-    }
-}
-
-/* All that waits, oldest first. To be called by the owner after the descriptor became readable. */
-static tap_node_t *tap_take(tap_t *tap)
-{
-    atomic_store(&tap->awake, false);
-    tap_node_t *stack = atomic_exchange(&tap->waiting, NULL), *list = NULL;
-    while (stack != NULL) {
-        tap_node_t *next = stack->next;
-        stack->next = list;
-        list = stack;
-        stack = next;
-    }
-    return list;
-}
-
-static void tap_queue_message(tap_t *tap, const uint8_t *data, size_t size)
-{
-    tap_node_t *node = malloc(sizeof *node + size);
-    if (node == NULL) {
-        atomic_fetch_add(&tap->lost, 1);
-        return;
-    }
-    node->stream = NULL;
-    node->size = size;
-    memcpy(node->data, data, size);
-    tap_push(tap, node);
-}
-
-/* --- streams */
-
-static void tap_add(tap_t *tap, tap_stream_t *stream)
+static inline void tap_add(tap_t *tap, tap_stream_t *stream)
 {
     tap_bucket_t *bucket = tap_bucket(tap, stream->handle);
-    stream->node.stream = stream;
-    pthread_mutex_lock(&bucket->mutex);
+    stream->node.is_event = false;
+    tap_lock(&bucket->mutex);
     stream->next = bucket->first;
     bucket->first = stream;
-    pthread_mutex_unlock(&bucket->mutex);
+    tap_unlock(&bucket->mutex);
 }
 
 /* After this nobody is inside the sink, and nobody will be. */
-static void tap_remove(tap_t *tap, tap_stream_t *stream)
+static inline void tap_remove(tap_t *tap, tap_stream_t *stream)
 {
     tap_bucket_t *bucket = tap_bucket(tap, stream->handle);
-    pthread_mutex_lock(&bucket->mutex);
+    tap_lock(&bucket->mutex);
     for (tap_stream_t **at = &bucket->first; *at != NULL; at = &(*at)->next)
         if (*at == stream) {
             *at = stream->next;
             break;
         }
-    pthread_mutex_unlock(&bucket->mutex);
+    tap_unlock(&bucket->mutex);
     atomic_store(&stream->removed, true);
 }
 
-static inline bool tap_fits(const tap_stream_t *stream, const tap_message_t *message)
+static inline bool tap_fits(const tap_stream_t *stream, const wire_event_t *event)
 {
-    if (message->kind == TAP_VIDEO)
+    if (event->kind == WIRE_VIDEO)
         return stream->num_channels == 0;
-    return message->num_channels == stream->num_channels && message->data != 0 &&
-           message->sample_rate == stream->sample_rate &&
-           message->samples_per_channel <= TAP_MAX_FRAMES && message->data % 2 == 0;
+    return stream->num_channels != 0 && event->num_channels == stream->num_channels &&
+           event->sample_rate == stream->sample_rate && event->samples > 0 &&
+           event->samples <= TAP_MOST_SAMPLES && event->data >= TAP_LEAST_ADDRESS &&
+           event->data <= UINTPTR_MAX / 2 && event->data % sizeof(int16_t) == 0;
 }
 
-static void tap_feed(tap_t *tap, const tap_message_t *message)
+static inline void tap_feed(tap_t *tap, const wire_event_t *event)
 {
-    tap_bucket_t *bucket = tap_bucket(tap, message->stream);
-    double now = tap_now();
-    pthread_mutex_lock(&bucket->mutex);
+    double now = tap_now(); /* before a mutex may delay it */
+    tap_bucket_t *bucket = tap_bucket(tap, event->stream);
+    tap_lock(&bucket->mutex);
     tap_stream_t *stream = bucket->first;
-    while (stream != NULL && stream->handle != message->stream)
+    while (stream != NULL && stream->handle != event->stream)
         stream = stream->next;
     if (stream == NULL)
-        atomic_fetch_add(&tap->unknown, 1);
-    else if (!tap_fits(stream, message))
-        atomic_fetch_add(&tap->broken, 1);
+        tap_count(&tap->unknown);
+    else if (!tap_fits(stream, event))
+        tap_count(&tap->unfit);
     else {
-        size_t count = (size_t)message->samples_per_channel * message->num_channels;
-        int news = stream->sink(stream->user, (const int16_t *)(uintptr_t)message->data, count, now);
-        atomic_fetch_add(&tap->frames, 1);
+        const int16_t *samples = (const int16_t *)(uintptr_t)event->data;
+        size_t count = (size_t)event->samples * event->num_channels;
+        int news = stream->sink(stream->user, samples, count, now);
+        tap_count(&tap->frames);
         if (news && !atomic_exchange(&stream->queued, true))
-            tap_push(tap, &stream->node);
+            queue_push(&tap->queue, &stream->node);
     }
-    pthread_mutex_unlock(&bucket->mutex);
+    tap_unlock(&bucket->mutex);
+}
+
+static inline void tap_event(tap_t *tap, const uint8_t *data, size_t size)
+{
+    wire_event_t event = wire_read(data, size, &tap->numbers);
+    switch (event.kind) {
+    case WIRE_OTHER:
+        queue_push_event(&tap->queue, data, size);
+        return;
+    case WIRE_BROKEN:
+        /* Not even its handle is believed: another's would be let go of. */
+        tap_count(&tap->broken);
+        return;
+    case WIRE_END:
+        return; /* its owner closes it */
+    case WIRE_AUDIO:
+    case WIRE_VIDEO:
+        tap_feed(tap, &event);
+    }
+    /* After the last look at the samples: they live as long as their handle. */
+    if (event.handle == 0)
+        return;
+    tap_count(&tap->dropped);
+    if (tap->drop != NULL)
+        tap->drop(event.handle);
 }
 
 /* One event of the SDK, on whatever thread; the bytes are its own and gone when this returns. */
-static void tap_event(tap_t *tap, const uint8_t *data, size_t size)
+static inline void tap_callback(tap_t *tap, const uint8_t *data, size_t size)
 {
-    if (atomic_load(&tap->closed))
-        return;
-    tap_message_t message = tap_parse(data, size, &tap->fields);
-    switch (message.kind) {
-    case TAP_OTHER:
-        tap_queue_message(tap, data, size);
-        return;
-    case TAP_BROKEN:
-        atomic_fetch_add(&tap->broken, 1);
-        break;
-    case TAP_AUDIO:
-    case TAP_VIDEO:
-        tap_feed(tap, &message);
-        break;
-    case TAP_EOS:
-        break;
-    }
-    if (message.handle != 0 && tap->drop_handle != NULL)
-        tap->drop_handle(message.handle);
+    atomic_fetch_add(&tap->inside, 1);
+    if (data != NULL && size > 0 && !atomic_load(&tap->closed))
+        tap_event(tap, data, size);
+    atomic_fetch_sub(&tap->inside, 1);
+}
+
+/* Drop every event from now on. When this returns nobody is inside any more, unless somebody has
+ * been for a second: feeding takes microseconds. */
+static inline bool tap_close(tap_t *tap)
+{
+    const struct timespec pause = {.tv_nsec = 100000};
+    atomic_store(&tap->closed, true);
+    for (int i = 0; i < 10000 && atomic_load(&tap->inside) != 0; i++)
+        nanosleep(&pause, NULL);
+    return atomic_load(&tap->inside) == 0;
+}
+
+/* The stream behind a node that is no event. News that come from here on queue it anew, so look at
+ * its meters afterwards. */
+static inline tap_stream_t *tap_news(queue_node_t *node)
+{
+    tap_stream_t *stream = (tap_stream_t *)node;
+    atomic_store(&stream->queued, false);
+    return stream;
 }
 
 #endif

@@ -24,7 +24,8 @@ class Worker:
     """
 
     def __init__(self, url: str, api_key: str, api_secret: str, **settings: str) -> None:
-        kept = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "LD_PRELOAD", "ASAN_OPTIONS")
+        kept = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH"]
+        kept += ["LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS"]
         self._env = {name: os.environ[name] for name in kept if name in os.environ}
         self._env |= {
             "LIVEKIT_URL": url,

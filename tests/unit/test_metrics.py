@@ -24,6 +24,7 @@ def test_every_series() -> None:
     metrics.set_load("supervisor", 0.25)
     metrics.job("accepted")
     metrics.job("accepted")
+    metrics.sdk_events_lost(3)
     for event in every_type()[:2]:
         metrics.event(event)
     assert samples(metrics) == {
@@ -32,6 +33,7 @@ def test_every_series() -> None:
         ("pmon_participants", (("kind", "sip"),)): 1,
         ("pmon_process_load", (("process", "supervisor"),)): 0.25,
         ("pmon_jobs_total", (("result", "accepted"),)): 2,
+        ("pmon_sdk_events_lost_total", ()): 3,
         ("pmon_events_total", (("type", "session_started"),)): 1,
         ("pmon_events_total", (("type", "participant_connected"),)): 1,
     }

@@ -84,7 +84,6 @@ class Tier:
         return Tap(meters)
 
     def room_joined(self, room: object) -> None: ...
-    def room_left(self, room: object) -> None: ...
 
 
 def room_of(**publications: Publication) -> Any:

@@ -36,7 +36,7 @@ async def serve(sock: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: channel.send(msg.Interrupted()))
     async with api.LiveKitAPI(settings.url, settings.api_key, settings.api_secret) as server:
-        tier = await choose(settings.media)
+        tier = await choose(settings.media, lambda lost: channel.send(msg.EventsLost(events=lost)))
         host = Host(settings, server, tier, channel.send)
         host.start()
         channel.send(msg.Ready(tier=tier.name))

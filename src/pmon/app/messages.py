@@ -80,6 +80,12 @@ class Interrupted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Somebody sent the media process SIGTERM: the whole group, or the SDK after a panic."""
 
 
+class EventsLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The SDK's events came faster than they were taken: what is known of rooms may be wrong."""
+
+    events: int
+
+
 class JobEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A job is over; an error makes it fail, and only a join timeout does that."""
 
@@ -133,6 +139,7 @@ FromHost = (
     | Prepared
     | HandedOver
     | Interrupted
+    | EventsLost
     | JobEnded
     | Happened
     | Checkpoint

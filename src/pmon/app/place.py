@@ -200,6 +200,10 @@ class Place:
             self._heard_at = time.monotonic()
         else:
             return  # of one that prepares itself, or that has handed over
+        if isinstance(message, msg.EventsLost):
+            # Whoever came or left unseen stays so: another process asks the server anew.
+            log.error("a media process lost events", process=self.slot.name, pid=child.pid)
+            child.kill()
         self.slot.heard(message)
         if not isinstance(message, msg.Checkpoint | msg.Drained):
             self._on_message(self, message)

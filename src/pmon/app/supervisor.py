@@ -308,6 +308,8 @@ class Supervisor:
                 self._metrics.job("succeeded" if error is None else "failed")
                 log.info("job ended", job_id=job, error=error)
                 self._agent.job_ended(job, error)
+            case msg.EventsLost(events=events):
+                self._metrics.sdk_events_lost(events)
             case msg.HostStatus():
                 self._metrics.set_rooms(len(self._pool.rooms), self._present_by_kind())
 

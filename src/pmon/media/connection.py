@@ -260,7 +260,6 @@ class RoomConnection:
             except Exception as error:
                 problem = type(error).__name__
                 log.warning("could not leave the room", room=self._monitor.room, problem=problem)
-            self._tier.room_left(room)
 
     # --- how the connection stands
 

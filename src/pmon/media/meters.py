@@ -54,7 +54,7 @@ class TrackMeters:
 
     def expire(self, now: float) -> list[Transition]:
         """End speech on a stream that has run dry."""
-        return self.stop() if self.meters.is_dry_since(now - DRY_AFTER_S) else []
+        return [Transition(*t) for t in self.meters.stop(now - DRY_AFTER_S)]
 
     def stop(self) -> list[Transition]:
         """End speech at its last block: mute, unsubscribe, dry. Feeding may go on afterwards."""

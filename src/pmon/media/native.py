@@ -12,6 +12,7 @@ import ctypes
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any, cast
 
 import structlog
@@ -22,12 +23,15 @@ from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 from livekit.rtc.version import __version__
 
 from pmon import _tap
-from pmon.media.ffi_fields import tap_fields
+from pmon.media import sdk
+from pmon.media.ffi_fields import check_reading, tap_fields
 from pmon.media.meters import TrackMeters, Transition
 from pmon.media.tap import NUM_CHANNELS, SAMPLE_RATE
 
 DROP_HANDLE = "livekit_ffi_drop_handle"
 """The C function that lets go of a frame; any thread may call it."""
+FOR_ALL_ROOMS = frozenset({"rpc_method_invocation", "publish_track", "unpublish_track"})
+"""What a room waits for on its own queue, though it names no room."""
 
 log = structlog.get_logger("pmon.media")
 
@@ -37,17 +41,23 @@ class NativeError(RuntimeError):
 
 
 class Tap:
-    """The process's one tap, on the running loop."""
+    """The process's one tap, on the running loop.
 
-    def __init__(self) -> None:
+    ``on_lost`` is told how many events of the SDK were lost, since the loop did not take them: what
+    is known of rooms may be wrong from then on, and answers will never come.
+    """
+
+    def __init__(self, on_lost: Callable[[int], None] = lambda _: None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._on_lost = on_lost
+        self._lost = _tap.counts()["lost"]
         self._rooms: dict[int, Any] = {}
         """The event queues of joined rooms by their handle."""
         self._client: Any = None
-        self._wake_fd, self._woken_fd = -1, -1
+        self._installed = False
 
     def install(self) -> None:
-        """Put the tap before the SDK's callback. Raises NativeError if it does not fit."""
+        """Put the tap before the SDK's callback. Raises NativeError or FieldError if it cannot."""
         fields = tap_fields()
         try:
             self._client = _ffi_client.FfiClient.instance
@@ -59,42 +69,55 @@ class Tap:
                 raise NativeError("livekit_ffi_initialize has another shape")
         except (AttributeError, TypeError) as error:
             raise NativeError(f"the SDK lacks what the tap needs: {error}") from None
-        self._wake_fd, self._woken_fd = _wake_pair()
-        callback = _tap.set_up(fields, drop_handle or 0, self._wake_fd)
-        self._loop.add_reader(self._woken_fd, self._drain)
-        # The interpreter must not be gone while an event is on its way, nor be used after a fork.
+        woken_fd, wake_fd = wake_pair()
+        _tap.set_up(fields, drop_handle or 0, wake_fd)
+        check_reading()
+        try:
+            self._loop.add_reader(woken_fd, self._drain)
+        except NotImplementedError:
+            raise NativeError("this event loop cannot watch a descriptor") from None
+        # The interpreter must not be gone while an event is on its way. What registers last runs
+        # first: before the SDK ends, too.
+        atexit.unregister(_tap.close)
         atexit.register(_tap.close)
-        os.register_at_fork(after_in_child=_tap.close)
-        initialize(
-            ctypes.cast(callback, _ffi_client.ffi_cb_fnc), False, b"python", __version__.encode()
-        )
+        self._initialize(sdk.tap_callback())
+        self._installed = True
 
     def uninstall(self) -> None:
-        """Give the events back to the SDK; the tap itself stays, since one may be on its way."""
-        if self._client is not None:
-            self._client._ffi_lib.livekit_ffi_initialize(
-                _ffi_client.ffi_event_callback, False, b"python", __version__.encode()
-            )
+        """Give the events back to the SDK.
+
+        The tap stays open, and the loop goes on to look after it: an event may be on its way.
+        """
+        if self._installed:
+            self._initialize(_ffi_client.ffi_event_callback)
             self._drain()
-            self._loop.remove_reader(self._woken_fd)
+
+    def _initialize(self, callback: Any) -> None:
+        # It may be called again, and then only swaps what it was given.
+        self._client._ffi_lib.livekit_ffi_initialize(
+            callback, False, b"python", __version__.encode()
+        )
 
     # --- rooms
 
     def room_joined(self, room: rtc.Room) -> None:
-        """Bring this room's events to it alone, and it no others."""
-        queue = room._ffi_queue
-        self._client.queue.unsubscribe(queue)
-        self._rooms[_handle(room)] = queue
+        """Bring this room's events to it alone, and it no others, until it has had its last one.
 
-    def room_left(self, room: rtc.Room) -> None:
-        if room._ffi_handle is not None:
-            self._rooms.pop(_handle(room), None)
+        In order: what the SDK's queue was given before is due on the loop before the next drain.
+        The last event may come long after the room was left, and without it the room never ends.
+        """
+        handle, task = room._ffi_handle, getattr(room, "_task", None)
+        if handle is None or task is None:
+            return  # then the SDK brings them
+        self._client.queue.unsubscribe(room._ffi_queue)
+        self._rooms[handle.handle] = room._ffi_queue
+        task.add_done_callback(lambda _: self._rooms.pop(handle.handle, None))
 
     # --- from the FFI threads
 
     def _drain(self) -> None:
         with suppress(BlockingIOError):
-            os.read(self._woken_fd, 4096)
+            os.read(wake_pair()[0], 4096)
         messages, streams = _tap.take()
         for message in messages:
             try:
@@ -106,6 +129,13 @@ class Tap:
                 cast("NativeTap", stream).deliver()
             except Exception:
                 log.exception("speech was not told")
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        lost, self._lost = _tap.counts()["lost"] - self._lost, _tap.counts()["lost"]
+        if lost:
+            log.error("events of the SDK were lost: the loop did not take them", events=lost)
+            self._on_lost(lost)
 
     def _forward(self, message: bytes) -> None:
         event = ffi_pb2.FfiEvent()
@@ -123,7 +153,7 @@ class Tap:
             _ffi_client.ffi_event_callback(buffer, len(message))
         else:
             self._client.queue.put(event)
-            for queue in self._rooms.values() if kind == "rpc_method_invocation" else ():
+            for queue in self._rooms.values() if kind in FOR_ALL_ROOMS else ():
                 queue.put_nowait(event)
 
 
@@ -193,21 +223,17 @@ class NativeTier:
     def room_joined(self, room: rtc.Room) -> None:
         self._tap.room_joined(room)
 
-    def room_left(self, room: rtc.Room) -> None:
-        self._tap.room_left(room)
 
+@cache
+def wake_pair() -> tuple[int, int]:
+    """Descriptors to read from and to write to: one eventfd, or a pipe where there is none.
 
-def _handle(room: rtc.Room) -> int:
-    assert room._ffi_handle is not None
-    return room._ffi_handle.handle
-
-
-def _wake_pair() -> tuple[int, int]:
-    """Descriptors to write to and to read from: one eventfd, or a pipe where there is none."""
+    They are never closed: a thread of the SDK may be about to write.
+    """
     if hasattr(os, "eventfd"):
         fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         return fd, fd
-    woken_fd, wake_fd = os.pipe()
-    os.set_blocking(woken_fd, False)
-    os.set_blocking(wake_fd, False)
-    return wake_fd, woken_fd
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(read_fd, False)
+    os.set_blocking(write_fd, False)
+    return read_fd, write_fd

@@ -82,6 +82,3 @@ class PortableTier:
 
     def room_joined(self, room: rtc.Room) -> None:
         """The SDK brings it its events."""
-
-    def room_left(self, room: rtc.Room) -> None:
-        """Nothing was set up for it."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
+import atexit
+import ctypes
+import time
+from typing import Any, cast
 
 import structlog
 from livekit import rtc
 from livekit.rtc import _ffi_client
 from livekit.rtc.version import __version__
 
+from pmon import _tap
 from pmon.monitor.events import ParticipantKind, QualityLevel, TrackKind, TrackSource
 from pmon.monitor.inputs import ParticipantInfo, TrackInfo
 
@@ -41,6 +45,10 @@ TRACK_KINDS: dict[int, TrackKind] = {
 }
 
 
+LAST_EVENTS_S = 0.1
+"""Threads that wait for the GIL already are not seen, but get it when nobody else wants it."""
+
+
 def quiet() -> None:
     """Turn off the SDK's capture of native log lines.
 
@@ -57,6 +65,25 @@ def quiet() -> None:
         log.warning("the SDK's log capture stays on: its start-up call has another shape")
         return
     initialize(callback, False, b"python", __version__.encode("ascii"))
+    atexit.unregister(go_deaf)
+    atexit.register(go_deaf)
+
+
+def go_deaf() -> None:
+    """Let C code drop all events from now on, for the interpreter is about to end.
+
+    A thread of the SDK that wants the GIL of an interpreter that ends is made to exit, which Rust
+    does not survive: the process would abort instead of ending.
+    """
+    _tap.close()
+    initialize = _ffi_client.FfiClient.instance._ffi_lib.livekit_ffi_initialize
+    initialize(tap_callback(), False, b"python", __version__.encode("ascii"))
+    time.sleep(LAST_EVENTS_S)
+
+
+def tap_callback() -> Any:
+    """The tap in the form that ``livekit_ffi_initialize`` wants."""
+    return ctypes.cast(_tap.callback(), _ffi_client.ffi_cb_fnc)
 
 
 def track_info(publication: rtc.RemoteTrackPublication) -> TrackInfo:

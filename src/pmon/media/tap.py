@@ -46,6 +46,3 @@ class AudioTier(Protocol):
 
     def room_joined(self, room: rtc.Room) -> None:
         """This room's events flow from now on."""
-
-    def room_left(self, room: rtc.Room) -> None:
-        """This room was left, or its connection is lost for good."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
+from collections.abc import Callable
 
 import structlog
 from livekit import rtc
@@ -19,18 +20,23 @@ TEST_TONE_HZ = 1000.0
 TEST_PEAK = 8192
 TEST_DBOV = 20 * math.log10(TEST_PEAK / 32768 / math.sqrt(2))
 TEST_TOLERANCE_DB = 0.5
-TEST_S = 5.0
+TEST_S = 15.0
+"""The longest that a third of a second of audio may take; a machine may be busy."""
 
 log = structlog.get_logger("pmon.media")
 
 
-async def choose(wanted: MediaTier) -> AudioTier:
-    """The tier to use. One log line says why, if it is not the native one though it might be."""
+async def choose(wanted: MediaTier, on_lost: Callable[[int], None] = lambda _: None) -> AudioTier:
+    """The tier to use. One log line says why, if it is not the native one though it might be.
+
+    ``on_lost`` is told of the SDK's events that the loop was too slow for, which should end the
+    process: see ``Tap``.
+    """
     if wanted == "portable":
         sdk.quiet()
         return PortableTier()
     try:
-        return await _native()
+        return await _native(on_lost)
     except Exception as error:
         report = log.error if wanted == "native" else log.warning
         report("native media path not used; the portable one is", problem=str(error) or repr(error))
@@ -38,12 +44,12 @@ async def choose(wanted: MediaTier) -> AudioTier:
         return PortableTier()
 
 
-async def _native() -> AudioTier:
+async def _native(on_lost: Callable[[int], None]) -> AudioTier:
     from pmon.media.native import NativeTier, Tap
 
-    tap = Tap()
-    tap.install()
+    tap = Tap(on_lost)
     try:
+        tap.install()
         await _self_test()
     except BaseException:
         tap.uninstall()

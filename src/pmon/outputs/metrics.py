@@ -28,6 +28,11 @@ class Metrics:
             "pmon_jobs", "Jobs by what became of them.", ["result"], registry=self._registry
         )
         self._events = Counter("pmon_events", "Events by type.", ["type"], registry=self._registry)
+        self._lost = Counter(
+            "pmon_sdk_events_lost",
+            "Events of the SDK that a stuck media process did not take; it is replaced.",
+            registry=self._registry,
+        )
         self._listening = Gauge(
             "pmon_listening",
             "Watched microphones by whether they are decoded now.",
@@ -56,6 +61,10 @@ class Metrics:
     def set_load(self, process: str, load: float) -> None:
         """The load of one process, named by its role ("main")."""
         self._load.labels(process).set(load)
+
+    def sdk_events_lost(self, events: int) -> None:
+        """Count what a media process lost of what happened in its rooms."""
+        self._lost.inc(events)
 
     def job(self, result: str) -> None:
         """Count a job, by one of few words for what became of it ("accepted", "declined")."""
