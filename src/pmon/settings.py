@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_type: JobType = "participant"
     hidden: bool = True
     opt_out: bool = True
+    reconcile: bool = True
     media: MediaTier = "auto"
     listen: ListenMode = "auto"
     video: VideoMode = "auto"
@@ -282,6 +283,12 @@ SETTINGS: tuple[Setting, ...] = (
         "PMON_OPT_OUT",
         _boolean,
         "Whether the participant attribute pmon.monitor=off stops the monitoring.",
+    ),
+    Setting(
+        "reconcile",
+        "PMON_RECONCILE",
+        _boolean,
+        "Whether participants of dispatched rooms whom nobody watches are taken up by themselves.",
     ),
     Setting(
         "media",

@@ -25,10 +25,12 @@ def test_every_series() -> None:
     metrics.job("accepted")
     metrics.job("accepted")
     metrics.sdk_events_lost(3)
+    metrics.set_unwatched(3)
     for event in every_type()[:2]:
         metrics.event(event)
     assert samples(metrics) == {
         ("pmon_rooms", ()): 2,
+        ("pmon_participants_unwatched", ()): 3,
         ("pmon_participants", (("kind", "standard"),)): 3,
         ("pmon_participants", (("kind", "sip"),)): 1,
         ("pmon_process_load", (("process", "supervisor"),)): 0.25,

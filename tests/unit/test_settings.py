@@ -24,6 +24,7 @@ BAD = {
     "PMON_JOB_TYPE": ["publisher", "JT_ROOM", "rooms"],
     "PMON_HIDDEN": ["hidden"],
     "PMON_OPT_OUT": ["None"],
+    "PMON_RECONCILE": ["perhaps"],
     "PMON_MEDIA": ["alsa", "natives"],
     "PMON_LISTEN": ["off", "sometimes"],
     "PMON_VIDEO": ["on"],

@@ -33,6 +33,14 @@ def running(*jobs: msg.StartJob) -> Slot:
     return slot
 
 
+def test_a_process_is_told_first_whose_connections_it_makes() -> None:
+    slot = running(start("AJ_1"))
+    workers = msg.Workers(ids=["AW_1"])
+    assert slot.ask(workers) == [workers]
+    slot.gone(1.0)
+    assert slot.ready(2.0) == [workers, start("AJ_1")]
+
+
 def test_what_is_asked_before_a_process_is_there_waits_for_it() -> None:
     slot = Slot("media-0")
     assert slot.ask(start("AJ_1")) == []

@@ -21,7 +21,7 @@ from pmon.agent.actions import JobAssigned
 from pmon.monitor.events import EndReason
 
 _REMEMBERED = 1024  # dispatches known to be deleted
-_FAILURES = (api.ServerError, aiohttp.ClientError, OSError, DecodeError)
+FAILURES = (api.ServerError, aiohttp.ClientError, OSError, DecodeError)
 
 log = structlog.get_logger("pmon.agent")
 
@@ -106,16 +106,16 @@ class DispatchWatch:
         """The ids of the room's dispatches, or None when the server does not say."""
         try:
             return {found.id for found in await self._server.agent_dispatch.list_dispatch(room)}
-        except _FAILURES as error:
-            _log_failure("cannot list dispatches", error, room=room)
+        except FAILURES as error:
+            log_failure("cannot list dispatches", error, room=room)
             return None
 
     async def _sids(self, rooms: list[str]) -> dict[str, str]:
         """The sids of those rooms that exist; none when the server does not say."""
         try:
             found = await self._server.room.list_rooms(api.ListRoomsRequest(names=rooms))
-        except _FAILURES as error:
-            _log_failure("cannot list rooms", error)
+        except FAILURES as error:
+            log_failure("cannot list rooms", error)
             return {}
         return {room.name: room.sid for room in found.rooms}
 
@@ -125,6 +125,7 @@ class DispatchWatch:
             del self._deleted[next(iter(self._deleted))]
 
 
-def _log_failure(message: str, error: Exception, **fields: str) -> None:
+def log_failure(message: str, error: Exception, **fields: str) -> None:
+    """Say in the log why the server did not answer."""
     problem = error.message if isinstance(error, api.ServerError) else str(error)
     log.warning(message, problem=problem or type(error).__name__, **fields)

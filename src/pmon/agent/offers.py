@@ -19,7 +19,7 @@ JOB_TYPES: dict[JobType, agent.JobType] = {
 }
 """What a worker can register for, by the setting's words."""
 
-_KINDS: dict[int, ParticipantKind] = {
+KINDS: dict[int, ParticipantKind] = {
     models.ParticipantInfo.STANDARD: "standard",
     models.ParticipantInfo.INGRESS: "ingress",
     models.ParticipantInfo.EGRESS: "egress",
@@ -93,4 +93,4 @@ def assigned(job: agent.Job, metadata: JobMetadata) -> JobAssigned:
 def _kind(job: agent.Job) -> ParticipantKind:
     """Unknown without a participant, where protobuf would read the first kind there is."""
     known = job.participant.identity != ""
-    return _KINDS.get(job.participant.kind, "unknown") if known else "unknown"
+    return KINDS.get(job.participant.kind, "unknown") if known else "unknown"

@@ -7,6 +7,7 @@ neither end it nor hear of it (``reachable``). Every ``now`` is in monotonic sec
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 import msgspec
@@ -76,6 +77,8 @@ class WorkerProtocol:
         self.registered = False
         self.draining = False
         self.worker_id = ""
+        self.adopted = 0
+        """How much is watched without a job that the server knows; it takes places like jobs."""
         self._connected = False
         self._registration = 0
         self._load = 0.0
@@ -97,8 +100,15 @@ class WorkerProtocol:
     @property
     def full(self) -> bool:
         """No further job is taken: accepted jobs count from the moment of acceptance."""
-        taken = len(self._jobs.keys() | self._reserved.keys())
-        return self._load >= SERVER_TARGET_LOAD or 0 < self.max_jobs <= taken
+        return self.free == 0
+
+    @property
+    def free(self) -> int:
+        """How many more jobs are taken, as far as that is known."""
+        if self._load >= SERVER_TARGET_LOAD:
+            return 0
+        taken = len(self._jobs.keys() | self._reserved.keys()) + self.adopted
+        return max(0, (self.max_jobs or sys.maxsize) - taken)
 
     @property
     def jobs(self) -> list[JobAssigned]:

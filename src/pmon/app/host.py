@@ -35,6 +35,7 @@ from pmon.app.messages import (
     Prepared,
     StartJob,
     ToHost,
+    Workers,
 )
 from pmon.media.connection import RoomConnection
 from pmon.media.listener import Listener
@@ -43,7 +44,7 @@ from pmon.metadata import NotificationPreferences
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.coverage import RoomJob
 from pmon.monitor.events import EndReason, SessionEnded, SessionStarted
-from pmon.monitor.inputs import ParticipantInfo
+from pmon.monitor.inputs import AGENT_ATTRIBUTE, WORKERS_ATTRIBUTE, ParticipantInfo
 from pmon.monitor.listening.plan import Listening
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.session import Session, SessionState
@@ -74,12 +75,20 @@ class _Room:
         tier: AudioTier,
         listener: Listener,
         anchor: UtcAnchor,
+        attributes: Callable[[], dict[str, str]],
         emit: Callable[[FromHost], None],
     ) -> None:
         self.monitor = RoomMonitor(name, anchor, opt_out=settings.opt_out)
         self.notices = Notices(settings.enable_notifications, self.monitor.is_monitored)
         self.connection = RoomConnection(
-            self.monitor, settings, server, tier, listener, self.notices, self._on_change
+            self.monitor,
+            settings,
+            server,
+            tier,
+            listener,
+            self.notices,
+            attributes,
+            self._on_change,
         )
         self.preferences: dict[str, NotificationPreferences] = {}
         """What the running jobs ask for."""
@@ -100,12 +109,13 @@ class _Room:
         touched = set()
         for event in self.monitor.take_events():
             if isinstance(event, SessionStarted):
-                self._notify(event.session, event.job, event.participant)
+                self._notify(event.session, event.job or "", event.participant)
             self.notices.event(event, now)
             self._emit(Happened(event=event))
             touched.add(event.session)
             if isinstance(event, SessionEnded):
-                self._emit(Checkpoint(job=event.job, participant=event.participant, state=None))
+                over = Checkpoint(job=event.job or "", participant=event.participant, state=None)
+                self._emit(over)
         # What has been told must not be told again by a process that goes on from here.
         self.checkpoint(s for s in self.monitor.sessions.all() if s.id in touched)
         for job in self.monitor.take_ended_jobs():
@@ -211,6 +221,7 @@ class Host:
         self._anchor = UtcAnchor(time.monotonic(), datetime.now(UTC))
         self._rooms: dict[str, _Room] = {}
         self._room_of_job: dict[str, _Room] = {}
+        self._workers: list[str] = []
         self._prepared: dict[str, float] = {}
         """Rooms that were joined before their jobs come, and until when they are kept so."""
         self._status_at = float("-inf")
@@ -226,6 +237,8 @@ class Host:
         match message:
             case Begin():
                 raise ValueError("the host has begun already")
+            case Workers(ids=ids):
+                self._workers = ids
             case StartJob():
                 self._start_job(message, now)
             case EndJob(job=job, reason=reason):
@@ -268,10 +281,18 @@ class Host:
             self._tier,
             self._listener,
             self._anchor,
+            self._attributes,
             self._from_room,
         )
         room.connection.start()
         return room
+
+    def _attributes(self) -> dict[str, str]:
+        """By these other workers know whose connection it is."""
+        return {
+            AGENT_ATTRIBUTE: self._settings.agent_name,
+            WORKERS_ATTRIBUTE: ",".join(self._workers),
+        }
 
     def _end(
         self, room: _Room, reason: EndReason, now: float, *, job: str = "", dispatch: str = ""
@@ -295,6 +316,7 @@ class Host:
         name = room.monitor.room
         if not room.monitor.has_jobs and self._rooms.get(name) is room:
             del self._rooms[name]
+            self._prepared.pop(name, None)
             log.info("leaving the room", room=name)
             self._in_background(room.aclose())
 
@@ -359,7 +381,7 @@ class Host:
     async def _prepare(self, names: list[str]) -> None:
         rooms = [self._rooms.get(name) or self._open(name) for name in names]
         deadline = time.monotonic() + PREPARE_S
-        self._prepared = dict.fromkeys(names, deadline + PREPARE_S)
+        self._prepared |= dict.fromkeys(names, deadline + PREPARE_S)
         # A room that is away cannot be joined; its sessions change hands all the same.
         while not all(room.connection.connected for room in rooms):
             if time.monotonic() >= deadline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pmon.agent.actions import JobAssigned
 from pmon.metadata import JobMetadata
 from pmon.monitor.events import AnyEvent, EndReason, ParticipantKind
 from pmon.monitor.view import RoomView
@@ -28,6 +29,24 @@ class StartJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     metadata: JobMetadata
     states: list[bytes] | None = None
     """The sessions as another process left them, to go on with; see ``Checkpoint``."""
+
+    @classmethod
+    def of(cls, task: JobAssigned) -> StartJob:
+        return cls(
+            job=task.job,
+            dispatch=task.dispatch,
+            room=task.room,
+            participant=task.participant,
+            participant_sid=task.participant_sid,
+            participant_kind=task.participant_kind,
+            metadata=task.metadata,
+        )
+
+
+class Workers(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The ids that the worker has had; room connections that are made from now on carry them."""
+
+    ids: list[str]
 
 
 class EndJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -59,7 +78,7 @@ class HandOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Send a last checkpoint of every session, say ``HandedOver``, and leave; end no session."""
 
 
-ToHost = Begin | StartJob | EndJob | EndDispatch | Prepare | HandOver | Drain
+ToHost = Begin | Workers | StartJob | EndJob | EndDispatch | Prepare | HandOver | Drain
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -188,6 +188,8 @@ class Place:
 
     async def _prepare(self, successor: MediaChild) -> None:
         await successor.ready.wait()
+        if self.slot.workers is not None:
+            successor.send(self.slot.workers)
         successor.send(msg.Prepare(rooms=self.slot.rooms))
         await successor.prepared.wait()
 

@@ -63,12 +63,13 @@ class Pool:
         """Bring a message to the process whose business it is."""
         match message:
             case msg.StartJob(room=room):
-                place = self._place_of_room.get(room)
-                if place is None:
-                    # The fewest jobs: what a job costs shows only later.
-                    place = min(self._places, key=lambda p: len(p.slot.jobs))
-                    self._place_of_room[room] = place
-                place.ask(message)
+                self._place_of(room).ask(message)
+            case msg.Prepare(rooms=rooms):
+                for room in rooms:
+                    self._place_of(room).ask(msg.Prepare(rooms=[room]))
+            case msg.Workers():
+                for place in self._places:
+                    place.ask(message)
             case msg.EndDispatch(room=room):
                 if room in self._place_of_room:
                     self._place_of_room[room].ask(message)
@@ -76,6 +77,12 @@ class Pool:
                 for place in self._places:
                     if job in place.slot.jobs:
                         place.ask(message)
+
+    def jobs_in(self, room: str) -> list[msg.StartJob]:
+        """The jobs of a room."""
+        place = self._place_of_room.get(room)
+        jobs = () if place is None else place.slot.jobs.values()
+        return [job for job in jobs if job.room == room]
 
     def recycle(self, max_rss: int) -> None:
         """Replace what has grown beyond ``max_rss`` bytes; the SDK leaks a little a connection."""
@@ -101,6 +108,14 @@ class Pool:
         """End the processes at once; nothing of what they watch is told."""
         for place in self._places:
             place.kill()
+
+    def _place_of(self, room: str) -> Place:
+        place = self._place_of_room.get(room)
+        if place is None:
+            # The fewest jobs: what a job costs shows only later.
+            place = min(self._places, key=lambda p: len(p.slot.jobs))
+            self._place_of_room[room] = place
+        return place
 
     def _heard(self, place: Place, message: msg.FromHost) -> None:
         if isinstance(message, msg.HostStatus):

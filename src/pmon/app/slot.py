@@ -25,6 +25,7 @@ class Slot:
         self.load = 0.0
         self._states: dict[str, dict[str, bytes]] = {}
         """By job and participant."""
+        self.workers: msg.Workers | None = None
         self.running = False
         """A process is there and has been told of its jobs."""
         self._endings: list[msg.EndJob | msg.EndDispatch] = []
@@ -46,6 +47,8 @@ class Slot:
                 self.jobs[job] = message
             case msg.EndJob() | msg.EndDispatch():
                 self._endings.append(message)
+            case msg.Workers():
+                self.workers = message
         return [message] if self.running else []
 
     def ready(self, now: float) -> list[msg.ToHost]:
@@ -56,7 +59,8 @@ class Slot:
             msgspec.structs.replace(job, states=self._states_of(name))
             for name, job in self.jobs.items()
         ]
-        return [*starts, *self._endings]
+        workers = [] if self.workers is None else [self.workers]
+        return [*workers, *starts, *self._endings]
 
     def pause(self) -> None:
         """Its process hands over: what comes now is for the next one."""

@@ -25,11 +25,14 @@ from livekit import api
 from pmon.agent import actions as act
 from pmon.agent.dispatches import DispatchWatch, Ending, ending_of
 from pmon.agent.protocol import WorkerProtocol
+from pmon.agent.reconcile import is_adopted
 from pmon.agent.websocket import AgentConnection, Unauthorized
 from pmon.app import messages as msg
+from pmon.app.adoption import Adoption
 from pmon.app.load import Usage, cpu_quota, reported
 from pmon.app.pool import Pool
 from pmon.app.totals import Totals
+from pmon.monitor.events import AnyEvent, ParticipantConnected, SessionEnded
 from pmon.outputs import log as log_output
 from pmon.outputs.metrics import Metrics
 from pmon.outputs.record import Record
@@ -78,18 +81,20 @@ class Supervisor:
         )
         self._pool = Pool(settings, self._on_message)
         self._dispatches = DispatchWatch(server)
+        self._metrics = Metrics()
+        self._adoption = Adoption(settings, server, self._protocol, self._pool, self._metrics)
         self._usage: dict[str, Usage] = {}
         self._quota = cpu_quota()
         self._load = 0.0
         self._adaptive = False
         self._totals = Totals()
-        self._metrics = Metrics()
         self._events = log_output.EventLog()
         self._record = Record(settings.record) if settings.record else None
         self._web = WebServer(self, self._metrics, settings.http_host, settings.http_port)
         self._instance = secrets.token_hex(6)
         """One start of the worker: with a number behind it, an event's id is unique for ever."""
         self._seq = 0
+        self._look_again = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stopped_at = 0.0
         self._background: set[asyncio.Task[None]] = set()
@@ -166,6 +171,8 @@ class Supervisor:
             asyncio.create_task(self._every(SWEEP_S, self._sweep)),
             asyncio.create_task(self._every(RECYCLE_S, self._recycle)),
         ]
+        if self._settings.reconcile:
+            rounds.append(asyncio.create_task(self._reconcile()))
         await asyncio.wait({agent, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if agent.done():
             try:
@@ -233,6 +240,8 @@ class Supervisor:
                     worker_id=action.worker_id,
                     server_version=action.server_version,
                 )
+                self._adoption.registered(action.worker_id)
+                self._look_again.set()
                 for warning in action.warnings:
                     log.warning("the server is old", problem=warning)
             case act.JobAssigned():
@@ -264,17 +273,7 @@ class Supervisor:
             room=task.room,
             participant=task.participant,
         )
-        self._pool.handle(
-            msg.StartJob(
-                job=task.job,
-                dispatch=task.dispatch,
-                room=task.room,
-                participant=task.participant,
-                participant_sid=task.participant_sid,
-                participant_kind=task.participant_kind,
-                metadata=task.metadata,
-            )
-        )
+        self._pool.handle(msg.StartJob.of(task))
 
     async def _on_terminated(self, task: act.JobAssigned) -> None:
         try:
@@ -297,13 +296,9 @@ class Supervisor:
     def _on_message(self, message: msg.FromHost) -> None:
         match message:
             case msg.Happened(event=event):
-                self._seq += 1
-                event = msgspec.structs.replace(event, id=f"{self._instance}-{self._seq}")
-                self._totals.event(event)
-                self._metrics.event(event)
-                self._events.event(event)
-                if self._record is not None:
-                    self._record.event(event)
+                self._on_event(event)
+            case msg.JobEnded(job=job) if self._adoption.ended(job):
+                pass  # the server knows nothing of it
             case msg.JobEnded(job=job, error=error):
                 self._metrics.job("succeeded" if error is None else "failed")
                 log.info("job ended", job_id=job, error=error)
@@ -312,6 +307,20 @@ class Supervisor:
                 self._metrics.sdk_events_lost(events)
             case msg.HostStatus():
                 self._metrics.set_rooms(len(self._pool.rooms), self._present_by_kind())
+
+    def _on_event(self, event: AnyEvent) -> None:
+        self._seq += 1
+        job = None if is_adopted(event.job or "") else event.job
+        event = msgspec.structs.replace(event, id=f"{self._instance}-{self._seq}", job=job)
+        self._totals.event(event)
+        self._metrics.event(event)
+        self._events.event(event)
+        if self._record is not None:
+            self._record.event(event)
+        if isinstance(event, ParticipantConnected):
+            self._adoption.somebody_came(event.room)
+        elif isinstance(event, SessionEnded) and event.reason == "monitor_removed":
+            self._adoption.removed(event.room_sid)
 
     def _present_by_kind(self) -> Counter[str]:
         people = {
@@ -380,8 +389,20 @@ class Supervisor:
         """Look for deleted dispatches among the jobs that the server has forgotten."""
         if self._protocol.registered:
             forgotten = [t for t in self._protocol.jobs if not self._protocol.reachable(t.job)]
+            forgotten += self._adoption.tasks
             for ending in await self._dispatches.sweep(forgotten):
                 self._end(ending)
+
+    async def _reconcile(self) -> None:
+        """Watch whom nobody watches: at once after each registration, and every few seconds."""
+        while True:
+            self._look_again.clear()
+            try:
+                await self._adoption.round()
+            except Exception:
+                log.exception("a round failed", round="reconcile")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look_again.wait(), self._adoption.pause_s)
 
     async def _every(self, period_s: float, work: Any) -> None:
         while True:

@@ -58,7 +58,8 @@ class Credentials(Protocol):
 class RoomConnection:
     """One room connection under an identity of its own, which no job's end can take away.
 
-    It calls ``on_change`` after it told the monitor something, so that events are taken out.
+    It calls ``on_change`` after it told the monitor something, so that events are taken out, and
+    ``attributes`` for those of its participant whenever it joins.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class RoomConnection:
         tier: AudioTier,
         listener: Listener,
         roster: Roster,
+        attributes: Callable[[], dict[str, str]],
         on_change: Callable[[], None],
     ) -> None:
         self.identity = f"pmon-{secrets.token_hex(8)}"
@@ -77,6 +79,7 @@ class RoomConnection:
         self._monitor = monitor
         self._credentials = credentials
         self._server = server
+        self._attributes = attributes
         self._on_change = on_change
         self._tier = tier
         self._listener = listener
@@ -240,6 +243,7 @@ class RoomConnection:
             api.AccessToken(self._credentials.api_key, self._credentials.api_secret)
             .with_identity(self.identity)
             .with_kind("agent")
+            .with_attributes(self._attributes())
             .with_grants(grants)
             .with_ttl(TOKEN_TTL)
             .to_jwt()

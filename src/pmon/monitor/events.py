@@ -31,6 +31,7 @@ EndReason = Literal[
     "room_closed",  # the room was closed or deleted, or is gone from the server
     "dispatch_deleted",
     "job_terminated",  # the server terminated this job alone
+    "watched_elsewhere",  # another worker of this name watches them now
     "monitor_removed",  # somebody removed pmon's own connection from the room
     "opted_out",  # the participant attribute pmon.monitor=off
     "shutdown",  # the worker drains
@@ -115,7 +116,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     participant_kind: ParticipantKind
     track_sid: str | None = None
     session: str
-    job: str
+    job: str | None
+    """None where the worker took up by itself what no job was left for."""
     labels: dict[str, str]
     heard: Heard | None = None
 

@@ -9,6 +9,11 @@ from pmon.monitor.events import ParticipantKind, TrackKind, TrackSource
 OPT_OUT_ATTRIBUTE = "pmon.monitor"
 """A participant whose attribute of this name says ``off`` is not monitored."""
 
+WORKERS_ATTRIBUTE = "pmon.workers"
+"""Of pmon's own connections: the ids that their worker has had, with commas between."""
+AGENT_ATTRIBUTE = "pmon.agent"
+"""Of pmon's own connections: the agent name of their worker."""
+
 
 class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A publication as the server describes it."""

@@ -23,6 +23,11 @@ class Metrics:
             ["kind"],
             registry=self._registry,
         )
+        self._unwatched = Gauge(
+            "pmon_participants_unwatched",
+            "Participants whom a dispatch asks to watch, and nobody does; theirs are adopted.",
+            registry=self._registry,
+        )
         self._rooms = Gauge("pmon_rooms", "Rooms with a session.", registry=self._registry)
         self._jobs = Counter(
             "pmon_jobs", "Jobs by what became of them.", ["result"], registry=self._registry
@@ -57,6 +62,10 @@ class Metrics:
         self._participants.clear()
         for kind, count in participants.items():
             self._participants.labels(kind).set(count)
+
+    def set_unwatched(self, participants: int) -> None:
+        """How many nobody watches who should be watched, as of the last looks."""
+        self._unwatched.set(participants)
 
     def set_load(self, process: str, load: float) -> None:
         """The load of one process, named by its role ("main")."""
