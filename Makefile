@@ -135,6 +135,26 @@ quick-bench: $(INSTALLED)
 bench: $(INSTALLED)  ## Benchmarks, long enough to compare
 	$(BIN)/pytest benchmarks --benchmark-only
 
+AGENTS := build/agents
+$(AGENTS)/.installed: benchmarks/agents-requirements.txt | $(INSTALLED)
+	$(BIN)/python -m venv --clear $(AGENTS)
+	$(AGENTS)/bin/python -m pip install --quiet -r benchmarks/agents-requirements.txt
+	touch $@
+
+.PHONY: bench-agents
+bench-agents: $(AGENTS)/.installed
+
+CAPACITY := PYTHONPATH=benchmarks $(BIN)/python -m capacity
+# As CAPACITY_FLAGS="--only 'talking 120'"; --list names the blocks.
+CAPACITY_FLAGS :=
+.PHONY: bench-capacity
+bench-capacity: server bench-agents  ## What watching costs, on two idle cores; more than an hour
+	$(CAPACITY) --markdown build/capacity.md $(CAPACITY_FLAGS)
+
+.PHONY: quick-capacity
+quick-capacity: server  ## The same with a few people for two minutes: whether it works
+	$(CAPACITY) --quick --out build/quick-capacity.json
+
 .PHONY: test-system
 test-system: server sdks sanitize-churn  ## What takes many minutes or a whole machine; a missing tool is a failure
 	$(BIN)/pytest tests/integration -m system --durations=0 --ignore tests/integration/test_churn.py

@@ -38,6 +38,11 @@ class Load:
     simulcast: bool = False
     """Cameras with 320x180, 640x360 and 1280x720, instead of 640x360 alone."""
     video_share: float = 1
+    freeze_share: float = 0
+    """Share of the cameras whose picture freezes once."""
+    freeze_after: float = 60
+    """Seconds from ready on."""
+    freeze_for: float = 90
     churn: float = 0
     """If not 0: every so many seconds somebody in each room mutes or leaves, for 3 to 8 s."""
     seed: int = 1
@@ -46,7 +51,7 @@ class Load:
 
     def arguments(self) -> list[str]:
         """The command line; there is nothing secret in it."""
-        seconds = ("burst", "churn", "duration")
+        seconds = ("burst", "churn", "duration", "freeze_after", "freeze_for")
         arguments = []
         for field in fields(self):
             value = getattr(self, field.name)
@@ -66,6 +71,8 @@ class Person(msgspec.Struct, frozen=True):
     bursts: list[Span]
     """Whole turns with their pauses, heard or not."""
     muted: list[Span]
+    frozen: list[Span]
+    """When the picture of the camera stood still."""
     present: list[Span]
 
     @property

@@ -47,9 +47,14 @@ type loop struct {
 	frames  [][]byte
 	next    int
 	restart atomic.Bool
+	frozen  *atomic.Bool // of the whole camera; meanwhile nothing is sent
 }
 
 func (l *loop) NextSample(context.Context) (media.Sample, error) {
+	if l.frozen.Load() {
+		l.next = 0 // it goes on with a key frame
+		return media.Sample{Duration: time.Second / cameraFPS}, nil
+	}
 	if l.restart.Swap(false) {
 		l.next = 0
 	}
@@ -66,10 +71,10 @@ func (l *loop) onRTCP(packet rtcp.Packet) {
 }
 
 // cameraOption makes the tracks of one camera, to be published on joining.
-func cameraOption(identity string, layers []*layer) (lksdk.ConnectOption, error) {
+func cameraOption(identity string, layers []*layer, frozen *atomic.Bool) (lksdk.ConnectOption, error) {
 	tracks := make([]*lksdk.LocalTrack, len(layers))
 	for i, l := range layers {
-		frames := &loop{frames: l.frames}
+		frames := &loop{frames: l.frames, frozen: frozen}
 		options := []lksdk.LocalTrackOptions{lksdk.WithRTCPHandler(frames.onRTCP)}
 		if len(layers) > 1 {
 			options = append(options, lksdk.WithSimulcast("camera-"+identity, &livekit.VideoLayer{

@@ -125,6 +125,7 @@ func stay(ctx context.Context, o *options, people []*participant) {
 		defer cancel()
 	}
 	var churning sync.WaitGroup
+	churning.Go(func() { freezeCameras(ctx, o, people) })
 	if o.churn > 0 {
 		for room := range o.rooms {
 			churning.Go(func() {

@@ -20,7 +20,8 @@ type options struct {
 	dtx                      bool
 	video                    string
 	simulcast                bool
-	videoShare               float64
+	videoShare, freezeShare  float64
+	freezeAfter, freezeFor   time.Duration
 
 	churn    time.Duration
 	seed     uint64
@@ -55,6 +56,9 @@ func parseOptions(arguments []string) (*options, error) {
 	f.StringVar(&o.video, "video", "off", "cameras: off, or vp8 at 640x360")
 	f.BoolVar(&o.simulcast, "simulcast", false, "cameras have three layers up to 1280x720")
 	f.Float64Var(&o.videoShare, "video-share", 1, "share of participants who have a camera, with -video")
+	f.Float64Var(&o.freezeShare, "freeze-share", 0, "share of the cameras whose picture freezes for a while")
+	f.DurationVar(&o.freezeAfter, "freeze-after", defaultFreezeAfter, "when that begins, from the moment that all are there")
+	f.DurationVar(&o.freezeFor, "freeze-for", defaultFreezeFor, "how long it lasts")
 	f.DurationVar(&o.churn, "churn", 0, "how often in each room somebody mutes, or leaves, and undoes it seconds later")
 	f.Uint64Var(&o.seed, "seed", 1, "the same seed gives the same people and the same turns")
 	f.DurationVar(&o.duration, "duration", 0, "how long from the moment that all are there; 0 for ever")
@@ -80,7 +84,8 @@ func (o *options) check() error {
 	expect(o.rooms > 0 && o.participants > 0, "-rooms and -participants must be at least 1")
 	shares := map[string]float64{
 		"-talk-share": o.talkShare, "-muted": o.muted, "-quiet": o.quiet, "-no-levels": o.noLevels,
-		"-video-share": o.videoShare, "-muted, -quiet and -no-levels together": o.muted + o.quiet + o.noLevels,
+		"-video-share": o.videoShare, "-freeze-share": o.freezeShare,
+		"-muted, -quiet and -no-levels together": o.muted + o.quiet + o.noLevels,
 	}
 	for name, share := range shares {
 		expect(share >= 0 && share <= 1, "%s must be from 0 to 1, not %g", name, share)
@@ -89,6 +94,7 @@ func (o *options) check() error {
 	expect(o.burst > 0, "-burst must be longer than nothing")
 	expect(o.video == "off" || o.video == "vp8", "-video must be off or vp8, not %q", o.video)
 	expect(!o.simulcast || o.video == "vp8", "-simulcast needs -video vp8")
+	expect(o.freezeAfter >= 0 && o.freezeFor >= 0, "-freeze-after and -freeze-for must not be negative")
 	expect(o.churn >= 0 && o.duration >= 0, "-churn and -duration must not be negative")
 	expect(o.procs > 0, "-procs must be at least 1")
 	return errors.Join(wrong...)

@@ -49,7 +49,10 @@ type participant struct {
 	leaving *atomic.Bool
 	lost    atomic.Int64
 
-	mutedAt, present []span
+	freezes bool // its camera does, once
+	frozen  atomic.Bool
+
+	mutedAt, frozenAt, present []span
 }
 
 // join joins and publishes, in the one exchange of messages that the server needs for both.
@@ -145,7 +148,7 @@ func (p *participant) connectOptions() ([]lksdk.ConnectOption, error) {
 		}),
 	}
 	if p.layers != nil {
-		camera, err := cameraOption(p.identity, p.layers)
+		camera, err := cameraOption(p.identity, p.layers, &p.frozen)
 		if err != nil {
 			return nil, err
 		}

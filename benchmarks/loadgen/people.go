@@ -18,6 +18,7 @@ func newPeople(o *options, bank *speechBank, layers []*layer) []*participant {
 			cameras = partOf(o.videoShare, o.participants, room)
 		}
 		withCamera := random.Perm(o.participants)
+		freezing := partOf(o.freezeShare, cameras, room)
 		for i := range o.participants {
 			p := &participant{
 				options:  o,
@@ -27,6 +28,7 @@ func newPeople(o *options, bank *speechBank, layers []*layer) []*participant {
 			}
 			if withCamera[i] < cameras {
 				p.layers = layers
+				p.freezes = withCamera[i] < freezing
 			}
 			own := rand.New(rand.NewPCG(o.seed, uint64(room)<<32|uint64(i)|1<<63))
 			p.mic = newMicrophone(o, p, len(people), bank, own)

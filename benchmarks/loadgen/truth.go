@@ -32,6 +32,7 @@ type personTruth struct {
 	Segments []span `json:"segments"` // speech, as sent
 	Bursts   []span `json:"bursts"`   // whole turns with their pauses, sent or not
 	Muted    []span `json:"muted"`
+	Frozen   []span `json:"frozen"` // the camera's picture
 	Present  []span `json:"present"`
 }
 
@@ -45,10 +46,12 @@ func writeTruth(path string, people []*participant, ended bool) error {
 	for _, p := range people {
 		truth := personTruth{Kind: p.kind, Camera: p.layers != nil}
 		truth.Segments, truth.Bursts, truth.Muted, truth.Present = []span{}, []span{}, []span{}, []span{}
+		truth.Frozen = []span{}
 		if ended {
 			truth.Segments = append(truth.Segments, p.mic.segments...)
 			truth.Bursts = append(truth.Bursts, p.mic.bursts...)
 			truth.Muted = append(truth.Muted, p.mutedAt...)
+			truth.Frozen = append(truth.Frozen, p.frozenAt...)
 			truth.Present = append(truth.Present, p.present...)
 		}
 		if rooms[p.room] == nil {

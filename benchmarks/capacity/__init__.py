@@ -1,0 +1,1 @@
+"""What watching costs, on a real server with real speech: ``make bench-capacity``."""

@@ -1,0 +1,68 @@
+"""The same measurement as a livekit-agents worker: ``python -m capacity.agents_worker room|each``.
+
+``room`` takes one job a room and measures everybody there, ``each`` takes a job, and so a process,
+for every publisher. It runs in an environment of its own, since livekit-agents pins another
+version of the SDK.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from livekit import rtc
+from livekit.agents import AgentServer, AutoSubscribe, JobContext
+from livekit.agents.worker import ServerType
+
+from capacity.stock import Heard, tell
+
+FRAME_MS = None  # what AudioStream gives by default: 10 ms
+
+
+async def measure(ctx: JobContext) -> None:
+    """One job: everybody of the room, or the one publisher that it is for."""
+    heard = Heard()
+    only = ctx.job.participant.identity or None
+    tasks = [asyncio.create_task(heard.keep_telling())]
+    taken = set()
+
+    def take(publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
+        if only in (None, who.identity) and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            publication.set_subscribed(True)
+
+    def subscribed(
+        track: rtc.Track, _: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
+    ) -> None:
+        if track.sid not in taken:
+            taken.add(track.sid)
+            listening = heard.listen(track, ctx.room.name, who.identity, FRAME_MS)
+            tasks.append(asyncio.create_task(listening))
+
+    ctx.room.on("track_published", take)
+    ctx.room.on("track_subscribed", subscribed)
+    await ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+    for participant in ctx.room.remote_participants.values():
+        for publication in participant.track_publications.values():
+            take(publication, participant)
+    await asyncio.gather(*tasks)
+
+
+def no_load() -> float:
+    """Its own rule would refuse jobs long before the core is full."""
+    return 0.0
+
+
+def main() -> None:
+    """Work until a signal."""
+    kind = ServerType.ROOM if sys.argv[1] == "room" else ServerType.PUBLISHER
+    server = AgentServer(
+        load_fnc=no_load, num_idle_processes=0, host="127.0.0.1", port=0, log_level="WARN"
+    )
+    server.rtc_session(measure, agent_name=sys.argv[2], type=kind)
+
+    server.once("worker_registered", lambda *_: tell(registered=True))
+    asyncio.run(server.run())
+
+
+if __name__ == "__main__":
+    main()

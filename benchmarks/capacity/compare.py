@@ -1,0 +1,134 @@
+"""What was told beside the truth."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from load_model import Person, Span, Truth
+
+from capacity.observed import Key, Observed
+from capacity.results import Speech, Video
+from capacity.rows import PATROL_ROUNDS_S
+
+HARD = ("quiet", "no_levels")
+AFTER_JOIN_S = 5.0
+"""Turns that begin sooner say more of joining than of watching."""
+TOLD_WITHIN_S = 2.0
+EARLY_S = 0.1
+FREEZE_ISSUES = ("video_frozen", "video_low_fps", "track_dry")
+
+
+def overlap(spans: list[Span], since: float, until: float) -> float:
+    """Seconds of the spans within a stretch of time."""
+    return sum(max(0.0, min(end, until) - max(start, since)) for start, end in spans)
+
+
+def percentile(values: list[float], share: float) -> float | None:
+    """The value that this share of all does not exceed."""
+    return sorted(values)[int(share * (len(values) - 1))] if values else None
+
+
+def delays(
+    person: Person, onsets: list[float], since: float, until: float
+) -> Iterator[float | None]:
+    """For each turn from its first speech to the first event in it; None where none came."""
+    for start, end in person.bursts:
+        if start < since + AFTER_JOIN_S or end + TOLD_WITHIN_S > until:
+            continue
+        first = next((s for s, _ in person.segments if start - 0.05 <= s <= end), None)
+        if first is not None:
+            within = first - EARLY_S, end + TOLD_WITHIN_S
+            told = next((o for o in onsets if within[0] <= o <= within[1]), None)
+            yield None if told is None else told - first
+
+
+def speech(observed: Observed, truth: Truth) -> Speech:
+    """Delays and talk time of one load."""
+    told: list[float | None] = []
+    billed_s = true_s = 0.0
+    hard: list[tuple[Key, Person]] = []
+    for room, people in truth.rooms.items():
+        for identity, person in people.items():
+            key = room, identity
+            since = observed.present.get(key)
+            if person.kind in HARD:
+                hard.append((key, person))
+            if person.kind != "normal" or since is None:
+                continue
+            told += delays(person, observed.onsets[key], since, observed.until)
+            if key in observed.talk_s:
+                billed_s += observed.talk_s[key]
+                true_s += overlap(person.segments, since, observed.until)
+    known = [delay for delay in told if delay is not None]
+    found = [billing(observed, key, person) for key, person in hard]
+    billing_after = [figures for figures in found if figures is not None]
+    after_true_s = sum(true for _, true in billing_after)
+    hard_true_s = sum(
+        overlap(person.segments, observed.present.get(key, observed.until), observed.until)
+        for key, person in hard
+    )
+    hard_billed_s = sum(observed.talk_s.get(key, 0.0) for key, _ in hard)
+    return Speech(
+        delay_median_s=statistics.median(known) if known else None,
+        delay_p99_s=percentile(known, 0.99),
+        turns=len(told),
+        turns_told=len(known),
+        talk_error=billed_s / true_s - 1 if true_s else None,
+        hard=len(hard),
+        hard_found=len(billing_after),
+        hard_billed=sum(b for b, _ in billing_after) / after_true_s if after_true_s else None,
+        hard_error=hard_billed_s / hard_true_s - 1 if hard_true_s else None,
+    )
+
+
+def billing(observed: Observed, key: Key, person: Person) -> tuple[float, float] | None:
+    """Billed and true seconds of speech after somebody was found; None if that took too long."""
+    since = observed.present.get(key)
+    onsets = observed.onsets[key]
+    if since is None or not onsets or onsets[0] > since + PATROL_ROUNDS_S:
+        return None
+    found = onsets[0]
+    billed_s = sum(min(turn_s, end - found) for end, turn_s in observed.turns[key] if end > found)
+    return billed_s, overlap(person.segments, found, observed.until)
+
+
+def cameras(observed: Observed, truth: Truth) -> Video | None:
+    """Freezes beside the truth; None if nobody has a camera."""
+    frozen: list[float | None] = []
+    live: list[float | None] = []
+    spans: dict[Key, list[Span]] = {}
+    for room, people in truth.rooms.items():
+        for identity, person in people.items():
+            if person.camera:
+                spans[room, identity] = person.frozen
+    for key, freezes in spans.items():
+        since = observed.present.get(key, observed.until)
+        for start, end in freezes:
+            if start < since or end > observed.until:
+                continue
+            frozen.append(_told(observed.video[key], ("frozen", "dry"), start, end))
+            live.append(_told(observed.video[key], ("live", "low"), end, observed.until))
+    if not spans:
+        return None
+    false = [
+        key
+        for key, at, issue in observed.issues
+        if issue in FREEZE_ISSUES
+        and not any(start <= at <= end for start, end in spans.get(key, []))
+    ]
+    told, again = [x for x in frozen if x is not None], [x for x in live if x is not None]
+    return Video(
+        freezes=len(frozen),
+        frozen_told=len(told),
+        frozen_latest_s=max(told, default=None),
+        live_told=len(again),
+        live_latest_s=max(again, default=None),
+        false_issues=len(false),
+    )
+
+
+def _told(
+    states: list[tuple[float, str]], names: tuple[str, ...], since: float, until: float
+) -> float | None:
+    return next((at - since for at, name in states if name in names and since <= at <= until), None)

@@ -1,0 +1,222 @@
+"""What is measured: blocks of one load each, watched by several watchers one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from load_model import Load
+
+Kind = Literal["nobody", "pmon", "floor", "each", "agents room", "agents each"]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who watches, and with which settings of pmon."""
+
+    name: str
+    kind: Kind
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+NOBODY = Watch("nobody", "nobody")
+FLOOR = Watch("floor", "floor")
+NATIVE = Watch("native", "pmon", {"PMON_LISTEN": "always", "PMON_MEDIA": "native"})
+PORTABLE = Watch("portable", "pmon", {"PMON_LISTEN": "always", "PMON_MEDIA": "portable"})
+ALWAYS = Watch("always", "pmon", {"PMON_LISTEN": "always"})
+ADAPTIVE = Watch("adaptive", "pmon", {"PMON_LISTEN": "adaptive", "PMON_VIDEO": "adaptive"})
+EACH = Watch("connection each", "each")
+AGENTS_ROOM = Watch("livekit-agents, one room", "agents room")
+AGENTS_EACH = Watch("livekit-agents, a process each", "agents each")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One server and its load, and everybody who watches it.
+
+    ``alternating`` gives each watcher one window a round, so that what is compared is measured
+    close together; ``in turn`` starts each once for all its windows; ``together`` lets all watch
+    the same audio at once, for figures that are not of cost.
+    """
+
+    name: str
+    loads: tuple[Load, ...]
+    watches: tuple[Watch, ...]
+    order: Literal["in turn", "alternating", "together"] = "in turn"
+    windows: int = 3
+    window_s: float = 20.0
+    settle_s: float = 10.0
+    ladder: str = ""
+    """Of blocks with the same word, those after the first that is sustained are left out."""
+
+    @property
+    def participants(self) -> int:
+        """In all rooms."""
+        return sum(load.rooms * load.participants for load in self.loads)
+
+    @property
+    def rooms(self) -> int:
+        """Of all loads."""
+        return sum(load.rooms for load in self.loads)
+
+
+MEETING = Load(talking_at_once=1.5, burst=6, dtx=True)
+HALF = Load(participants=100, talk_share=0.5, burst=6, quiet=0.05, no_levels=0.05, dtx=True)
+PATROL_ROUNDS_S = 360.0
+AGENTS_ROOM_LADDER = (32, 28, 24, 20, 16, 12)
+AGENTS_EACH_LADDER = (14, 12, 10, 8, 6)
+LARGE = (500, 750, 900, 1000)
+
+
+def blocks() -> list[Block]:
+    """The whole table, in the order of measuring."""
+    return [*talking(), *agents(), *meetings(), *rooms(), *large(), *right(), *processes()]
+
+
+def talking() -> list[Block]:
+    """Everyone talking in one room."""
+    found = []
+    for count in (10, 30, 120):
+        name = f"talking {count}"
+        loads = (Load(participants=count, talk_share=1.0),)
+        long = count == 120
+        compared = Block(
+            f"{name}, compared", loads, (FLOOR, NATIVE, PORTABLE), "alternating", settle_s=8
+        )
+        others = Block(
+            name,
+            loads,
+            (NOBODY, ADAPTIVE, EACH) if long else (NOBODY, FLOOR, NATIVE, PORTABLE, ADAPTIVE, EACH),
+            window_s=20 if long else 10,
+        )
+        found += [compared, others] if long else [others]
+    return found
+
+
+def agents() -> list[Block]:
+    """livekit-agents, at the largest number that it sustains on a core."""
+    ladders = (("room", AGENTS_ROOM, AGENTS_ROOM_LADDER), ("each", AGENTS_EACH, AGENTS_EACH_LADDER))
+    return [
+        Block(
+            f"agents {ladder} {count}",
+            (Load(participants=count, talk_share=1.0),),
+            (watch,),
+            window_s=10,
+            ladder=ladder,
+        )
+        for ladder, watch, counts in ladders
+        for count in counts
+    ]
+
+
+def meetings() -> list[Block]:
+    """1.5 % talking at a time, with DTX, in one room."""
+    return [
+        Block(
+            f"meeting {count}", (replace(MEETING, participants=count),), (NOBODY, ALWAYS, ADAPTIVE)
+        )
+        for count in (30, 150, 300)
+    ]
+
+
+def rooms() -> list[Block]:
+    """The same people in more and more rooms."""
+    return [
+        Block(
+            f"rooms {count}",
+            (replace(MEETING, rooms=count, participants=120 // count),),
+            (ADAPTIVE,),
+            window_s=15,
+        )
+        for count in (2, 20, 60)
+    ]
+
+
+def large() -> list[Block]:
+    """As many as one core takes."""
+    return [
+        Block(
+            f"large {count}",
+            (replace(MEETING, rooms=count // 50, participants=50, muted=0.15),),
+            (NOBODY, ADAPTIVE) if count == LARGE[-1] else (ADAPTIVE,),
+            settle_s=20,
+            window_s=25,
+        )
+        for count in LARGE
+    ]
+
+
+def right() -> list[Block]:
+    """Not what it costs, but whether it is right."""
+    bursts = tuple(
+        Load(
+            room_prefix=f"burst-{str(burst).replace('.', '-')}",
+            participants=60,
+            talking_at_once=4,
+            burst=burst,
+            dtx=True,
+            seed=7,
+        )
+        for burst in (1.5, 6.0)
+    )
+    voices = (
+        replace(HALF, room_prefix="half"),
+        replace(HALF, room_prefix="rare", talk_share=0.05, seed=2),
+    )
+    cameras = Load(
+        participants=50,
+        talking_at_once=2,
+        burst=6,
+        dtx=True,
+        video="vp8",
+        simulcast=True,
+        freeze_share=0.1,
+        freeze_after=60,
+        freeze_for=90,
+    )
+    return [
+        Block("talk time", bursts, (ALWAYS, ADAPTIVE), "together", windows=1, window_s=240),
+        Block("voices", voices, (ADAPTIVE,), windows=1, window_s=PATROL_ROUNDS_S + 60),
+        Block("cameras", (cameras,), (NOBODY, ADAPTIVE), window_s=75),
+    ]
+
+
+def processes() -> list[Block]:
+    """Four processes, 20 rooms, 200 jobs."""
+    four = Watch("4 processes", "pmon", {"PMON_WORKERS": "4"})
+    return [
+        Block("processes", (replace(MEETING, rooms=20, participants=10),), (four,), window_s=10)
+    ]
+
+
+def quick() -> list[Block]:
+    """Every kind of row with few people and short windows, to see that all of it works."""
+    talking = Load(participants=4, talk_share=0.6, burst=3)
+    voices = replace(talking, room_prefix="voices", no_levels=0.25, dtx=True)
+    short = Block(
+        "quick",
+        (talking,),
+        (NOBODY, FLOOR, NATIVE, PORTABLE, EACH),
+        windows=1,
+        window_s=6,
+        settle_s=3,
+    )
+    four = Watch("2 processes", "pmon", {"PMON_WORKERS": "2"})
+    return [
+        short,
+        replace(short, name="quick alternating", watches=(FLOOR, NATIVE), order="alternating"),
+        replace(
+            short,
+            name="quick together",
+            loads=(voices,),
+            watches=(ALWAYS, ADAPTIVE),
+            order="together",
+            window_s=20,
+        ),
+        replace(
+            short,
+            name="quick processes",
+            loads=(Load(rooms=4, participants=2),),
+            watches=(four,),
+        ),
+    ]

@@ -1,0 +1,116 @@
+"""The benchmark's figures must follow from what was told and what was said, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from capacity import compare
+from capacity.observed import Observed
+from capacity.server import traffic_of
+from load_model import Span, Truth
+
+KEY = "room", "anna"
+PAGE = """
+# TYPE livekit_packet_bytes counter
+livekit_packet_bytes{country="",direction="incoming",transmission="initial"} 1.5e+06
+livekit_packet_bytes{country="",direction="outgoing",transmission="initial"} 1000
+livekit_packet_bytes{country="",direction="outgoing",transmission="retransmit"} 24
+livekit_packet_total{country="",direction="outgoing",transmission="initial"} 7
+"""
+
+
+def person(
+    kind: str = "normal", *, segments: list[Span], frozen: list[Span] | None = None
+) -> Truth:
+    """A truth with one participant, whose turns are the segments."""
+    one = {
+        "kind": kind,
+        "camera": frozen is not None,
+        "segments": segments,
+        "bursts": segments,
+        "muted": [],
+        "frozen": frozen or [],
+        "present": [],
+    }
+    rooms = {KEY[0]: {KEY[1]: one}}
+    return msgspec.json.decode(json.dumps({"ended": True, "rooms": rooms}), type=Truth)
+
+
+def observed(until: float = 100.0) -> Observed:
+    seen = Observed(until=until)
+    seen.present[KEY] = 0.0
+    return seen
+
+
+def test_delay_is_from_the_first_speech_of_a_turn_to_the_first_event_in_it() -> None:
+    seen = observed()
+    seen.onsets[KEY] = [10.3, 11.0, 21.5]
+    figures = compare.speech(seen, person(segments=[(10, 14), (20, 24), (50, 54)]))
+    assert (figures.turns, figures.turns_told) == (3, 2)
+    assert figures.delay_median_s == pytest.approx(0.9)
+
+
+def test_turns_that_begin_while_joining_or_end_after_the_watcher_say_nothing_of_delay() -> None:
+    seen = observed(until=60.0)
+    seen.onsets[KEY] = [3.0, 59.5]
+    figures = compare.speech(seen, person(segments=[(2, 4), (59, 63)]))
+    assert figures.turns == 0
+    assert figures.delay_median_s is None
+
+
+def test_talk_time_is_compared_with_what_was_said_while_somebody_watched() -> None:
+    seen = observed(until=30.0)
+    seen.present[KEY] = 10.0
+    seen.talk_s[KEY] = 9.0
+    figures = compare.speech(seen, person(segments=[(5, 15), (25, 35)]))
+    assert figures.talk_error == pytest.approx(9 / 10 - 1)
+
+
+def test_a_voice_the_server_does_not_hear_counts_apart_and_from_when_it_was_found() -> None:
+    seen = observed()
+    seen.onsets[KEY] = [40.0]
+    seen.turns[KEY] = [(44.0, 4.0), (54.0, 3.0)]
+    seen.talk_s[KEY] = 7.0
+    figures = compare.speech(seen, person("quiet", segments=[(10, 14), (40, 44), (50, 54)]))
+    assert figures.talk_error is None
+    assert (figures.hard, figures.hard_found) == (1, 1)
+    assert figures.hard_billed == pytest.approx(7 / 8)
+    assert figures.hard_error == pytest.approx(7 / 12 - 1)
+
+
+def test_a_voice_found_after_two_patrol_rounds_is_not_found() -> None:
+    seen = observed(until=600.0)
+    seen.onsets[KEY] = [compare.PATROL_ROUNDS_S + 1]
+    figures = compare.speech(seen, person("no_levels", segments=[(361, 365)]))
+    assert (figures.hard, figures.hard_found) == (1, 0)
+    assert figures.hard_billed is None
+
+
+def test_a_freeze_is_told_only_by_a_state_within_it() -> None:
+    seen = observed(until=300.0)
+    seen.video[KEY] = [(5.0, "frozen"), (20.0, "live"), (70.0, "frozen"), (130.0, "live")]
+    video = compare.cameras(seen, person(segments=[], frozen=[(60, 110)]))
+    assert video is not None
+    assert (video.freezes, video.frozen_told, video.live_told) == (1, 1, 1)
+    assert video.frozen_latest_s == pytest.approx(10)
+    assert video.live_latest_s == pytest.approx(20)
+
+
+def test_an_issue_of_a_camera_that_did_not_freeze_is_false() -> None:
+    seen = observed(until=300.0)
+    seen.issues = [(KEY, 80.0, "video_frozen"), (KEY, 200.0, "video_frozen")]
+    seen.issues.append((KEY, 201.0, "connection_poor"))
+    video = compare.cameras(seen, person(segments=[], frozen=[(60, 110)]))
+    assert video is not None
+    assert video.false_issues == 1
+    assert (video.frozen_told, video.frozen_latest_s) == (0, None)
+
+
+def test_nobody_with_a_camera_makes_no_figures_of_cameras() -> None:
+    assert compare.cameras(observed(), person(segments=[])) is None
+
+
+def test_bytes_of_all_kinds_of_transmission_are_added() -> None:
+    assert traffic_of(PAGE) == {"incoming": 1.5e6, "outgoing": 1024.0}
