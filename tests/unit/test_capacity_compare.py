@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from capacity import compare
 from capacity.observed import Observed
+from capacity.rows import PATROL_ROUNDS_S
 from capacity.server import traffic_of
 from load_model import Span, Truth
 
@@ -82,7 +83,7 @@ def test_a_voice_the_server_does_not_hear_counts_apart_and_from_when_it_was_foun
 
 def test_a_voice_found_after_two_patrol_rounds_is_not_found() -> None:
     seen = observed(until=600.0)
-    seen.onsets[KEY] = [compare.PATROL_ROUNDS_S + 1]
+    seen.onsets[KEY] = [PATROL_ROUNDS_S + 1]
     figures = compare.speech(seen, person("no_levels", segments=[(361, 365)]))
     assert (figures.hard, figures.hard_found) == (1, 0)
     assert figures.hard_billed is None

@@ -108,8 +108,9 @@ def test_jobs_are_refused_last_and_the_load_says_so() -> None:
     process.run(60)
     assert process.always == set()
     assert not process.plan.shedding.refuse_jobs
-    assert process.plan.shedding.reported == pytest.approx(0.735 / 0.85 * 0.7, rel=0.1)
-    more = Process(*[100] * 9)
+    shed = (7 * Costs.ROOM + 700 * Costs.ADAPTIVE_MICROPHONE) / 1000
+    assert process.plan.shedding.reported == pytest.approx(shed / 0.85 * 0.7, rel=0.1)
+    more = Process(*[100] * 13)
     more.run(60)
     assert more.plan.shedding.refuse_jobs
     assert more.plan.shedding.reported > 0.7

@@ -30,10 +30,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Costs:
     """Milliseconds of CPU a second, measured on a real server, and how far off they are here."""
 
-    ROOM = 5.0
+    ROOM = 2.0
     DISABLED_MICROPHONE = 0.65
     HEARD_MICROPHONE = 3.6
-    ADAPTIVE_MICROPHONE = 1.0
+    ADAPTIVE_MICROPHONE = 0.75
     """One that is disabled most of the time, the time that it is heard included."""
     DISABLED_CAMERA = 1.6
     SEEN_CAMERA = 10.9
