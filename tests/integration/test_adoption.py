@@ -55,7 +55,7 @@ async def unwatched(worker: Worker) -> float:
     return float(line.split()[1])
 
 
-@pytest.mark.parametrize("how", ["killed", "stopped"])
+@pytest.mark.parametrize("how", [pytest.param("killed", marks=pytest.mark.system), "stopped"])
 async def test_a_worker_that_starts_anew_watches_whom_the_old_one_watched(
     start_worker: StartWorker, dispatch: Dispatch, join: Join, room: str, how: str
 ) -> None:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import structlog
 from livekit import api
 
 from pmon.app.load import Usage
 from pmon.app.messages import (
     Begin,
-    Checkpoint,
     Drain,
     Drained,
     EndDispatch,
@@ -27,7 +25,6 @@ from pmon.app.messages import (
     FromHost,
     HandedOver,
     HandOver,
-    Happened,
     HostLoad,
     HostStatus,
     JobEnded,
@@ -37,20 +34,15 @@ from pmon.app.messages import (
     ToHost,
     Workers,
 )
-from pmon.media.connection import RoomConnection
+from pmon.app.watched_room import WatchedRoom
 from pmon.media.listener import Listener
 from pmon.media.tap import AudioTier
-from pmon.metadata import NotificationPreferences
 from pmon.monitor.clock import UtcAnchor
-from pmon.monitor.coverage import RoomJob
-from pmon.monitor.events import EndReason, SessionEnded, SessionStarted
-from pmon.monitor.inputs import AGENT_ATTRIBUTE, WORKERS_ATTRIBUTE, ParticipantInfo
+from pmon.monitor.events import EndReason
+from pmon.monitor.inputs import AGENT_ATTRIBUTE, WORKERS_ATTRIBUTE
 from pmon.monitor.listening.plan import Listening
-from pmon.monitor.room import RoomMonitor
-from pmon.monitor.session import Session, SessionState
 from pmon.monitor.view import view
-from pmon.monitor.watch import Watch, resolve
-from pmon.outputs.notices import Notices
+from pmon.monitor.watch import resolve
 from pmon.settings import Settings
 
 TICK_S = 0.5
@@ -62,140 +54,6 @@ CLOCK_STEP_S = 0.5
 """The wall clock is believed anew when it is off by more than this; slewing stays below."""
 
 log = structlog.get_logger("pmon.host")
-
-
-class _Room:
-    """One room: its monitor, its connection and its notices."""
-
-    def __init__(
-        self,
-        name: str,
-        settings: Settings,
-        server: api.LiveKitAPI,
-        tier: AudioTier,
-        listener: Listener,
-        anchor: UtcAnchor,
-        attributes: Callable[[], dict[str, str]],
-        emit: Callable[[FromHost], None],
-    ) -> None:
-        self.monitor = RoomMonitor(name, anchor, opt_out=settings.opt_out)
-        self.notices = Notices(settings.enable_notifications, self.monitor.is_monitored)
-        self.connection = RoomConnection(
-            self.monitor,
-            settings,
-            server,
-            tier,
-            listener,
-            self.notices,
-            attributes,
-            self._on_change,
-        )
-        self.preferences: dict[str, NotificationPreferences] = {}
-        """What the running jobs ask for."""
-        self._emit = emit
-        self._encoder = msgspec.msgpack.Encoder()
-        self._flushing = False
-        self._sending: asyncio.Task[None] | None = None
-
-    def _on_change(self) -> None:
-        """Take events out on the next turn of the loop, once for all that happens in this one."""
-        if not self._flushing:
-            self._flushing = True
-            asyncio.get_running_loop().call_soon(self.flush)
-
-    def flush(self) -> None:
-        self._flushing = False
-        now = time.monotonic()
-        touched = set()
-        for event in self.monitor.take_events():
-            if isinstance(event, SessionStarted):
-                self._notify(event.session, event.job or "", event.participant)
-            self.notices.event(event, now)
-            self._emit(Happened(event=event))
-            touched.add(event.session)
-            if isinstance(event, SessionEnded):
-                over = Checkpoint(job=event.job or "", participant=event.participant, state=None)
-                self._emit(over)
-        # What has been told must not be told again by a process that goes on from here.
-        self.checkpoint(s for s in self.monitor.sessions.all() if s.id in touched)
-        for job in self.monitor.take_ended_jobs():
-            self.preferences.pop(job.job, None)
-            self._emit(JobEnded(job=job.job, error=job.error))
-
-    def checkpoint(self, sessions: Iterable[Session]) -> None:
-        """Leave the supervisor what another process needs to go on with these."""
-        for session in sessions:
-            state = self._encoder.encode(session.state())
-            name = session.participant.identity
-            self._emit(Checkpoint(job=session.job, participant=name, state=state))
-
-    def start(self, message: StartJob, watch: Watch, now: float) -> None:
-        """Watch for a job, from the sessions on that another process has left."""
-        states = None
-        if message.states is not None:
-            states = [msgspec.msgpack.decode(s, type=SessionState) for s in message.states]
-        for state in states or ():
-            if state.talk.speaking:
-                self.notices.resume(state.participant.identity)
-        job, dispatch = message.job, message.dispatch
-        self.preferences[job] = message.metadata.notification_preferences
-        if message.participant:
-            info = ParticipantInfo(
-                identity=message.participant,
-                sid=message.participant_sid,
-                kind=message.participant_kind,
-            )
-            known = states[0] if states else None
-            self.monitor.start_job(job, dispatch, info, watch, now, known)
-        else:
-            self.monitor.start_room_job(RoomJob(job, dispatch, watch), now, states)
-        going_on = self.monitor.sessions.of_job(job)
-        for session in going_on:
-            self._notify(session.id, job, session.participant.identity)
-        self.checkpoint(going_on)  # under the name of the job that has them now
-
-    def _notify(self, session: str, job: str, identity: str) -> None:
-        preferences = self.preferences.get(job)
-        if preferences is not None:  # else the job is over, and the session with it
-            self.notices.session(session, identity, preferences)
-
-    def tick(self, now: float) -> None:
-        self.connection.tick(now)
-        self.monitor.tick(now)
-        self.connection.jobs_changed()
-        self.flush()
-        if self._sending is None and self.connection.connected:
-            packets = self.notices.due(now)
-            if packets:
-                self._sending = asyncio.create_task(self._send(packets))
-
-    async def _send(self, packets: list[Any]) -> None:
-        try:
-            for packet in packets:
-                await self.connection.publish(
-                    packet.payload, packet.topic, packet.destination_identities
-                )
-        except Exception:
-            log.exception("notices not sent", room=self.monitor.room)
-        finally:
-            self._sending = None
-
-    def hand_over(self, now: float) -> None:
-        """Say the last of everything: another process goes on from here."""
-        self.tick(now)
-        self.checkpoint(self.monitor.sessions.all())
-        self._emit = lambda _: None
-
-    def end(self, now: float) -> None:
-        """End all sessions, with their summaries."""
-        self.connection.hang_up()
-        self.monitor.end_all("shutdown", now)
-        self.flush()
-
-    async def aclose(self) -> None:
-        if self._sending is not None:
-            self._sending.cancel()
-        await self.connection.aclose()
 
 
 class Host:
@@ -219,8 +77,8 @@ class Host:
         self.drained = asyncio.Event()
         """Everything is over that ``Drain`` or ``HandOver`` asked for."""
         self._anchor = UtcAnchor(time.monotonic(), datetime.now(UTC))
-        self._rooms: dict[str, _Room] = {}
-        self._room_of_job: dict[str, _Room] = {}
+        self._rooms: dict[str, WatchedRoom] = {}
+        self._room_of_job: dict[str, WatchedRoom] = {}
         self._workers: list[str] = []
         self._prepared: dict[str, float] = {}
         """Rooms that were joined before their jobs come, and until when they are kept so."""
@@ -273,8 +131,8 @@ class Host:
         room.connection.jobs_changed()
         room.flush()
 
-    def _open(self, name: str) -> _Room:
-        room = self._rooms[name] = _Room(
+    def _open(self, name: str) -> WatchedRoom:
+        room = self._rooms[name] = WatchedRoom(
             name,
             self._settings,
             self._server,
@@ -295,7 +153,7 @@ class Host:
         }
 
     def _end(
-        self, room: _Room, reason: EndReason, now: float, *, job: str = "", dispatch: str = ""
+        self, room: WatchedRoom, reason: EndReason, now: float, *, job: str = "", dispatch: str = ""
     ) -> None:
         room.connection.tick(now)  # the meters' last word before the summary
         if job:
@@ -311,7 +169,7 @@ class Host:
             self._room_of_job.pop(message.job, None)
         self._emit(message)
 
-    def _close_empty(self, room: _Room) -> None:
+    def _close_empty(self, room: WatchedRoom) -> None:
         """Leave a room with the last job that was there for it."""
         name = room.monitor.room
         if not room.monitor.has_jobs and self._rooms.get(name) is room:
@@ -367,7 +225,7 @@ class Host:
             log.exception("no status this time")
         self._each_room(lambda room: room.checkpoint(room.monitor.sessions.all()))
 
-    def _each_room(self, work: Callable[[_Room], None]) -> None:
+    def _each_room(self, work: Callable[[WatchedRoom], None]) -> None:
         """One room that fails must not take the others with it."""
         for room in self._rooms.values():
             try:

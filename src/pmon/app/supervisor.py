@@ -18,7 +18,6 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-import psutil
 import structlog
 from livekit import api
 
@@ -29,7 +28,7 @@ from pmon.agent.reconcile import is_adopted
 from pmon.agent.websocket import AgentConnection, Unauthorized
 from pmon.app import messages as msg
 from pmon.app.adoption import Adoption
-from pmon.app.load import Usage, cpu_quota, reported
+from pmon.app.busyness import Busyness
 from pmon.app.pool import Pool
 from pmon.app.totals import Totals
 from pmon.monitor.events import AnyEvent, ParticipantConnected, SessionEnded
@@ -47,8 +46,6 @@ LAST_LINE_S = 0.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAME_SIGNAL_S = 0.5
 """Two signals within so long are one: some tools signal a process and then its whole group."""
-MAIN = "main"
-"""This process, in the metrics."""
 PROTOCOL_VERSION = 1
 """Of the agent protocol, as the server's own register message numbers it."""
 
@@ -83,10 +80,7 @@ class Supervisor:
         self._dispatches = DispatchWatch(server)
         self._metrics = Metrics()
         self._adoption = Adoption(settings, server, self._protocol, self._pool, self._metrics)
-        self._usage: dict[str, Usage] = {}
-        self._quota = cpu_quota()
-        self._load = 0.0
-        self._adaptive = False
+        self._busyness = Busyness(self._pool, self._metrics, settings.load_threshold)
         self._totals = Totals()
         self._events = log_output.EventLog()
         self._record = Record(settings.record) if settings.record else None
@@ -119,7 +113,7 @@ class Supervisor:
 
     @property
     def load(self) -> float:
-        return round(self._load, 4)
+        return self._busyness.load
 
     @property
     def tiers(self) -> dict[str, str]:
@@ -334,35 +328,7 @@ class Supervisor:
     # --- rounds
 
     async def _sample_load(self) -> None:
-        cpu_s = {MAIN: time.process_time()}
-        processes = self._pool.processes
-        for name in set(self._usage) - set(processes) - {MAIN}:
-            del self._usage[name]
-        for name, process in processes.items():
-            with suppress(psutil.Error):  # it died just now
-                times = process.cpu_times()
-                cpu_s[name] = times.user + times.system
-        for name, used_s in cpu_s.items():
-            usage = self._usage.setdefault(name, Usage())
-            usage.sample(used_s, time.monotonic())
-            self._metrics.set_load(name, round(usage.cores, 4))
-        used = sum(usage.cores for usage in self._usage.values())
-        loads = self._pool.loads
-        shares = [load.reported for load in loads]
-        self._load = reported(shares, used, self._settings.load_threshold, self._quota)
-        self._agent.set_load(self._load)
-        heard, microphones = sum(x.heard for x in loads), sum(x.microphones for x in loads)
-        self._metrics.set_listening(heard=heard, resting=microphones - heard)
-        adaptive = sum(load.rooms_adaptive for load in loads)
-        if (adaptive > 0) != self._adaptive:
-            self._adaptive = adaptive > 0
-            log.info(
-                "listening adaptively" if self._adaptive else "listening to everybody",
-                rooms_adaptive=adaptive,
-                heard=heard,
-                microphones=microphones,
-                load=self.load,
-            )
+        self._agent.set_load(self._busyness.sample())
 
     async def _recycle(self) -> None:
         self._pool.look_after(time.monotonic())
