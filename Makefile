@@ -156,7 +156,8 @@ quick-capacity: server  ## The same with a few people for two minutes: whether i
 	$(CAPACITY) --quick --out build/quick-capacity.json
 
 .PHONY: test-system
-test-system: server sdks sanitize-churn  ## What takes many minutes or a whole machine; a missing tool is a failure
+test-system: server sdks  ## What takes many minutes or a whole machine; a missing tool is a failure
+	$(MAKE) sanitize-churn CHURN_S=120
 	$(BIN)/pytest tests/integration -m system --durations=0 --ignore tests/integration/test_churn.py
 
 .PHONY: format
