@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +117,28 @@ def test_a_dispatch_for_somebody_else_adopts_nobody() -> None:
     assert judge(look(), ["AW_us"], {}, {"AD_1": "ben"}).adopt == []
     assert adopts(judge(look(), ["AW_us"], {}, {"AD_1": "ann"})) == ["ann"]
     assert judge(look(), ["AW_us"], {}, {}).adopt == []
+
+
+class Counted(tuple[ListedJob, ...]):
+    """Jobs that know how often they were gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[ListedJob]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_a_crowd_is_judged_without_going_through_all_jobs_for_each() -> None:
+    """A thousand people who came back a few times would hold up the worker for a second."""
+    crowd = [Attendee(f"p{n}", f"PA_{n}") for n in range(40)]
+    jobs = Counted(job(f"AJ_{a.identity}", "AW_dead", a.sid, a.identity) for a in crowd)
+    dispatch = ListedDispatch("AD_1", "", jobs)
+    seen = RoomLook("standup", "RM_1", (OURS,), (dispatch,), tuple(crowd))
+    assert adopts(ask(seen)) == [a.identity for a in crowd]
+    held = {Key("AD_1", a.identity): f"AJ_{a.identity}" for a in crowd}
+    assert ask(seen, held) == Judgement()
+    assert jobs.times < len(crowd)
 
 
 names = st.integers(0, 5).map(lambda n: f"p{n}")

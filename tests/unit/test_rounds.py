@@ -137,6 +137,18 @@ def test_an_administrators_wish_stands_until_the_room_is_another() -> None:
     assert rounds.rooms([RoomCount("standup", "RM_2", 2)], {}, 1.0) == ["standup"]
 
 
+def test_a_question_without_an_answer_is_asked_again_in_the_next_round() -> None:
+    """A server that is busy as a crowd comes must not leave the crowd unwatched for a minute."""
+    rounds = Rounds()
+    rounds.rooms([STANDUP], {}, 0.0)
+    looked(rounds, unwatched("ann"), 0.0)
+    rounds.rooms([STANDUP], {}, 2.0)
+    rounds.unanswered("standup", 2.0)
+    assert rounds.unwatched == 1, "nobody watches her yet, as far as is known"
+    assert rounds.rooms([STANDUP], {}, 2.0 + ROUND_S) == ["standup"]
+    assert looked(rounds, unwatched("ann"), 2.0 + ROUND_S) == ["ann"]
+
+
 def test_rooms_of_others_cost_little() -> None:
     rounds = Rounds()
     others = [RoomCount(f"room{n}", f"RM_{n}", n) for n in range(120)]

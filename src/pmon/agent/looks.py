@@ -42,12 +42,12 @@ class Looks:
             return None
 
     async def room(self, room: models.Room) -> RoomLook | None:
-        """One room, unless it has no dispatch for us."""
+        """One room; of one without a dispatch for us nothing more is asked."""
         try:
             listed = await self._server.agent_dispatch.list_dispatch(room.name)
             dispatches = [d for d in listed if d.agent_name == self._agent_name]
             if not dispatches:
-                return None
+                return RoomLook(room.name, room.sid, (), (), ())
             request = api.ListParticipantsRequest(room=room.name)
             found = (await self._server.room.list_participants(request)).participants
         except FAILURES as error:

@@ -114,20 +114,26 @@ def judge(
     judgement = Judgement(shared=len(ours) < len(look.connections))
     for dispatch in look.dispatches:
         target = targets.get(dispatch.id)
-        for attendee in look.attendees if target is not None else ():
+        if target is None:
+            continue
+        # Each list is gone through once: a room can have a thousand people and all their jobs.
+        newest_jobs = {job.participant: job for job in dispatch.jobs if job.worker in there}
+        listed = {job.id for job in dispatch.jobs}
+        sids = {job.participant_sid for job in dispatch.jobs}
+        for attendee in look.attendees:
             if target and attendee.identity not in (target, EVERYBODY):
                 continue
             key = Key(dispatch.id, attendee.identity)
-            newest = _newest(dispatch, attendee.identity, there)
+            newest = newest_jobs.get(attendee.identity)
             won = winner(attendee.identity, look.connections) in ours
             if key in held:
-                if _is_anothers(held[key], dispatch, newest, workers, won=won or not ours):
+                if _is_anothers(held[key], listed, newest, workers, won=won or not ours):
                     judgement.give_up.append(key)
             elif _is_nobodys(attendee, newest, workers) and (
                 won or not look.connections or (ours and newest is not None)
             ):
                 judgement.adopt.append((dispatch, attendee))
-                if any(job.participant_sid == attendee.sid for job in dispatch.jobs):
+                if attendee.sid in sids:
                     judgement.orphans.add(key)
     judgement.join = bool(judgement.adopt) and not ours
     return judgement
@@ -143,15 +149,9 @@ def winner(participant: str, connections: Iterable[Connection]) -> str | None:
     return None if best is None else best.identity
 
 
-def _newest(dispatch: ListedDispatch, participant: str, there: Collection[str]) -> ListedJob | None:
-    """The newest job of somebody that a worker has who is still in the room."""
-    jobs = (j for j in dispatch.jobs if j.participant == participant and j.worker in there)
-    return max(jobs, key=dispatch.jobs.index, default=None)
-
-
 def _is_anothers(
     job: str,
-    dispatch: ListedDispatch,
+    listed: Collection[str],
     newest: ListedJob | None,
     workers: Collection[str],
     *,
@@ -161,8 +161,7 @@ def _is_anothers(
     if newest is None:
         return is_adopted(job) and not won
     # A job of ours that came just now is listed some seconds later, and is the newest then.
-    listed = any(known.id == job for known in dispatch.jobs)
-    return newest.worker not in workers and (listed or is_adopted(job))
+    return newest.worker not in workers and (job in listed or is_adopted(job))
 
 
 def _is_nobodys(attendee: Attendee, newest: ListedJob | None, workers: Collection[str]) -> bool:

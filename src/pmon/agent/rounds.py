@@ -91,8 +91,13 @@ class Rounds:
         if len(self._unwelcome) > 1024:
             del self._unwelcome[next(iter(self._unwelcome))]
 
+    def unanswered(self, room: str, now: float) -> None:
+        """The server did not say, so all that is known of the room stands."""
+        if room in self._rooms:
+            self._rooms[room].due = now + ROUND_S
+
     def nothing(self, room: str, now: float) -> None:
-        """The room has no dispatch for us, or the server does not answer."""
+        """The room has no dispatch for us."""
         if room in self._rooms:
             state = self._rooms[room]
             state.due, state.ours, state.unwatched = now + ELSEWHERE_S, False, {}

@@ -102,6 +102,8 @@ class Adoption:
             if room.name in due:
                 look = await self._looks.room(room)
                 if look is None:
+                    self._rounds.unanswered(room.name, time.monotonic())
+                elif not look.dispatches:
                     self._rounds.nothing(room.name, time.monotonic())
                 elif not self._protocol.draining:
                     await self._act(look)
