@@ -28,8 +28,9 @@ from pmon.metadata import JobMetadata, MetadataError, decode_metadata
 from pmon.outputs.metrics import Metrics
 from pmon.settings import Settings
 
-WORKERS_KEPT = 16
-"""Ids of this worker that its connections carry; each registration gives it another one."""
+WORKERS_KEPT = 256
+"""Ids of this worker that its connections carry; each registration gives it another one. A job of
+an id that was dropped would be taken for one that nobody has."""
 DISPATCHES_KEPT = 4096
 
 log = structlog.get_logger("pmon.worker")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -14,6 +15,8 @@ from pmon.monitor.view import RoomView
 from pmon.settings import Settings
 
 READY_S = 30.0
+PREPARED_S = 25.0
+"""A little more than a media process stays in a room that no job comes for."""
 
 
 class Pool:
@@ -25,6 +28,8 @@ class Pool:
             Place(f"media-{number}", settings, self._heard) for number in range(settings.workers)
         ]
         self._place_of_room: dict[str, Place] = {}
+        self._prepared: dict[str, float] = {}
+        """Rooms that were joined before their jobs come, and until when they are kept for them."""
         self._rooms: dict[Place, list[RoomView]] = {}
         self._loads: dict[Place, msg.HostLoad] = {}
 
@@ -67,6 +72,7 @@ class Pool:
             case msg.Prepare(rooms=rooms):
                 for room in rooms:
                     self._place_of(room).ask(msg.Prepare(rooms=[room]))
+                    self._prepared[room] = time.monotonic() + PREPARED_S
             case msg.Workers():
                 for place in self._places:
                     place.ask(message)
@@ -123,7 +129,9 @@ class Pool:
         if isinstance(message, msg.HostLoad):
             self._loads[place] = message
         if isinstance(message, msg.JobEnded):
-            rooms = set(place.slot.rooms)
+            now = time.monotonic()
+            self._prepared = {r: until for r, until in self._prepared.items() if until > now}
+            rooms = {*place.slot.rooms, *self._prepared}
             for room in [r for r, p in self._place_of_room.items() if p is place]:
                 if room not in rooms:
                     del self._place_of_room[room]
