@@ -97,14 +97,16 @@ def test_whose_job_is_listed_with_a_worker_that_is_gone_is_adopted_at_once() -> 
     assert looked(rounds, judgement, 0.0) == ["ann"]
 
 
-def test_nobody_is_adopted_before_we_are_in_the_room() -> None:
+def test_a_room_is_not_joined_while_a_job_may_be_on_its_way() -> None:
     rounds = Rounds()
     rounds.rooms([STANDUP], {}, 0.0)
-    looked(rounds, unwatched("ann", join=True), 0.0)
-    rounds.rooms([STANDUP], {}, 9.0)
-    assert looked(rounds, unwatched("ann", join=True), 9.0) == []
-    rounds.rooms([STANDUP], {}, 10.0)
-    assert looked(rounds, unwatched("ann"), 10.0) == ["ann"]
+    assert looked(rounds, unwatched("ann", join=True), 0.0) == []
+    rounds.rooms([STANDUP], {}, 6.0)
+    assert looked(rounds, unwatched("ann", join=True), 6.0) == ["ann"]
+    assert rounds.unwatched == 1  # joining is not watching
+    rounds.rooms([STANDUP], {}, 7.0)
+    assert looked(rounds, unwatched("ann"), 7.0) == ["ann"]
+    assert rounds.unwatched == 0
 
 
 def test_what_there_is_no_room_for_waits() -> None:

@@ -111,7 +111,8 @@ class Rounds:
         allowed: int,
         adopted: Collection[Key],
     ) -> list[tuple[ListedDispatch, Attendee]]:
-        """Take what was made of a look. Returns who is to be adopted now, at most ``allowed``.
+        """Take what was made of a look. Returns who is to be adopted now, at most ``allowed``; or,
+        if the judgement is to join, for whom that is to be done now.
 
         ``adopted`` are those of the room who were adopted before.
         """
@@ -122,12 +123,13 @@ class Rounds:
         for dispatch, attendee in judgement.adopt:
             key = Key(dispatch.id, attendee.identity)
             seen_at = since.get(key, now)
-            may = not judgement.join and len(ripe) < min(allowed, self._left)
-            if may and (now - seen_at >= GRACE_S or key in judgement.orphans):
+            due = now - seen_at >= GRACE_S or key in judgement.orphans
+            taken = due and len(ripe) < min(allowed, self._left)
+            if taken:
                 ripe.append((dispatch, attendee))
-            else:
+            if judgement.join or not taken:
                 state.unwatched[key] = seen_at
-        self._left -= len(ripe)
+        self._left -= 0 if judgement.join else len(ripe)
         soon = judgement.shared or judgement.join or adopted or judgement.adopt
         state.due = now + (ROUND_S if soon else RARELY_S)
         if judgement.join or state.unwatched:

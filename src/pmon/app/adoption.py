@@ -123,10 +123,10 @@ class Adoption:
         )
         for key in judgement.give_up:
             self._pool.handle(msg.EndJob(job=held[key], reason="watched_elsewhere"))
-        for dispatch, attendee in ripe:
-            self._adopt(look, dispatch, attendee)
-        if judgement.join and self._protocol.free:
+        if judgement.join and ripe:
             self._pool.handle(msg.Prepare(rooms=[look.room]))
+        for dispatch, attendee in ripe if not judgement.join else ():
+            self._adopt(look, dispatch, attendee)
         await self._renew(look)
 
     async def _renew(self, look: RoomLook) -> None:
