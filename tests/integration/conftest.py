@@ -122,11 +122,13 @@ async def dispatch(lkapi: api.LiveKitAPI, room: str) -> Dispatch:
     """Dispatch the monitor to the test's room; what is named stands in the metadata."""
     default_room = room
 
-    async def create(*, room: str = default_room, **metadata: Any) -> api.AgentDispatch:
+    async def create(
+        *, room: str = default_room, agent_name: str = "participant-monitor", **metadata: Any
+    ) -> api.AgentDispatch:
         return await lkapi.agent_dispatch.create_dispatch(
             api.CreateAgentDispatchRequest(
                 room=room,
-                agent_name="participant-monitor",
+                agent_name=agent_name,
                 metadata=json.dumps(metadata) if metadata else "",
             )
         )

@@ -8,6 +8,7 @@ import os
 import signal
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 import pytest
@@ -21,6 +22,18 @@ WITHIN_S = 20.0
 KILLED_S = 40.0
 """The server takes a connection that was killed for present for some 22 s more."""
 PEOPLE = ("alice", "bob", "carol")
+
+
+@pytest.fixture
+def start_worker(start_worker: StartWorker, room: str) -> StartWorker:
+    """Under a name of the test's own, so that the rooms of other tests are not its business."""
+    own = {"PMON_RECONCILE": "true", "LIVEKIT_AGENT_NAME": f"monitor-{room}"}
+    return lambda **settings: start_worker(**own | settings)
+
+
+@pytest.fixture
+def dispatch(dispatch: Dispatch, room: str) -> Dispatch:
+    return partial(dispatch, agent_name=f"monitor-{room}")
 
 
 def kill(worker: Worker) -> None:
@@ -230,5 +243,5 @@ async def test_connections_carry_the_ids_of_their_worker(
     found = await lkapi.room.list_participants(api.ListParticipantsRequest(room=room))
     [monitor] = [p for p in found.participants if p.identity.startswith("pmon-")]
     assert json.dumps(dict(monitor.attributes), sort_keys=True) == json.dumps(
-        {"pmon.agent": "participant-monitor", "pmon.workers": registered["worker_id"]}
+        {"pmon.agent": f"monitor-{room}", "pmon.workers": registered["worker_id"]}
     )

@@ -33,6 +33,8 @@ class Worker:
             "LIVEKIT_API_SECRET": api_secret,
             "PMON_HTTP_PORT": "0",
             "PYTHONWARNINGS": "default",
+            # The rooms of earlier tests are there for some seconds more, with their dispatches.
+            "PMON_RECONCILE": "false",
             **settings,
         }
         self._secret = api_secret
