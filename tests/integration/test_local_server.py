@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -28,7 +29,10 @@ time.sleep(60)
 
 def open_addresses(pid: int) -> set[str]:
     """Local addresses of a process's listening TCP and open UDP sockets, in the kernel's hex."""
-    links = (os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    links = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed a moment ago
+            links.append(os.readlink(fd))
     inodes = {link.removeprefix("socket:[")[:-1] for link in links if link.startswith("socket:")}
     found = set()
     for table in ("tcp", "tcp6", "udp", "udp6"):

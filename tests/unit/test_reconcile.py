@@ -99,6 +99,11 @@ class TestSomebodyWatches:
     def test_a_job_that_ended_for_a_reason_is_not_begun_again(self) -> None:
         assert adopts(ask(look(job("AJ_1", "AW_us")))) == []
 
+    def test_nor_is_the_room_joined_for_it_again(self) -> None:
+        """Else it would be joined and left for ever."""
+        judgement = ask(look(job("AJ_1", "AW_us"), connections=()))
+        assert judgement == Judgement()
+
     def test_jobs_of_earlier_registrations_are_ours(self) -> None:
         seen = look(job("AJ_1", "AW_before"))
         workers = ("AW_before", "AW_us")

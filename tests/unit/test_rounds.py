@@ -118,6 +118,7 @@ def test_what_there_is_no_room_for_waits() -> None:
     assert rounds.unwatched == 1
     rounds.rooms([STANDUP], {}, 15.0)
     assert looked(rounds, unwatched("ben"), 15.0, 0) == []
+    assert not rounds.pressing  # a full worker need not hurry
     rounds.rooms([STANDUP], {}, 20.0)
     assert looked(rounds, unwatched("ben"), 20.0) == ["ben"]
 

@@ -160,3 +160,28 @@ async def test_subscriptions_are_paced() -> None:
         while sum(bool(p.asked) for p in publications.values()) < len(names):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await subscriptions.aclose()
+
+
+async def test_who_mutes_and_unmutes_while_others_are_subscribed_is_heard_again() -> None:
+    """The tap is closed at the mute; the plan has to know of it to open it again."""
+    meeting = Meeting()
+    names = [f"p{number}" for number in range(2 * BATCH)]
+    for name in names:
+        meeting.job(f"AJ_{name}", name)
+    meeting.connected(*(person(name, microphone(f"TR_{name}")) for name in names))
+    publications = {name: Publication(f"TR_{name}") for name in names}
+    tier = Tier()
+    subscriptions = Subscriptions(meeting.monitor, tier, Listener(Listening()), lambda: None)
+    subscriptions.attach(room_of(**publications))
+    subscriptions.track_subscribed(SimpleNamespace(sid="TR_p0"), publications["p0"])  # type: ignore[arg-type]
+    assert tier.opened == ["TR_p0"]
+    subscriptions.hang_up("TR_p0")
+    meeting.monitor.track_muted("TR_p0", True, 1.0)
+    subscriptions.muted("TR_p0")
+    meeting.monitor.track_muted("TR_p0", False, 1.1)
+    subscriptions.apply()  # is pacing itself, and does nothing
+    async with asyncio.timeout(5):
+        while len(tier.opened) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert tier.opened == ["TR_p0", "TR_p0"]
+    await subscriptions.aclose()

@@ -109,7 +109,7 @@ def judge(
     has the dispatches that can be worked for, with the one identity that each is for, if it is.
     """
     ours = {c.identity for c in look.connections if not c.workers.isdisjoint(workers)}
-    there: set[str] = set(workers) if ours else set()
+    there: set[str] = set(workers)
     there = there.union(*(c.workers for c in look.connections))
     judgement = Judgement(shared=len(ours) < len(look.connections))
     for dispatch in look.dispatches:

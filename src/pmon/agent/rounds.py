@@ -132,6 +132,6 @@ class Rounds:
         self._left -= 0 if judgement.join else len(ripe)
         soon = judgement.shared or judgement.join or adopted or judgement.adopt
         state.due = now + (ROUND_S if soon else RARELY_S)
-        if judgement.join or state.unwatched:
+        if state.unwatched and allowed:
             state.due, self.pressing = now + SOON_S, True
         return ripe

@@ -186,7 +186,9 @@ class Adoption:
         """The dispatches whose metadata is good, and whom each is for."""
         for dispatch in dispatches:
             metadata = self._decoded(dispatch, room)
-            if metadata is not None:
+            # A room job for one person ends with them, and would begin again for ever.
+            alone = metadata and self._job_type == "room" and metadata.participant_identity
+            if metadata is not None and not alone:
                 yield dispatch.id, metadata.participant_identity
 
     def _decoded(self, dispatch: ListedDispatch, room: str) -> JobMetadata | None:

@@ -153,6 +153,7 @@ class RoomEvents:
     ) -> None:
         self._subscriptions.hang_up(publication.sid)
         self._monitor.track_muted(publication.sid, True, time.monotonic())
+        self._subscriptions.muted(publication.sid)
 
     def _on_track_unmuted(
         self, participant: rtc.Participant, publication: rtc.TrackPublication

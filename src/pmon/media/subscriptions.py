@@ -242,6 +242,15 @@ class Subscriptions:
         if subscription is not None:
             self._close_tap(track_sid, subscription)
 
+    def muted(self, track_sid: str) -> None:
+        """The monitor knows that it is muted; the plan must, too, before it is unmuted again, and
+        ``apply`` may be pacing itself."""
+        subscription = self._subscriptions.get(track_sid)
+        if subscription is not None and subscription.planned and not subscription.muted:
+            subscription.muted = True
+            self._plan.muted(time.monotonic(), track_sid, True)
+            self._listener.settle()
+
     def hang_up_all(self) -> None:
         for sid, subscription in self._subscriptions.items():
             self._close_tap(sid, subscription)

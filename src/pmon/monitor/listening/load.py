@@ -61,6 +61,10 @@ class Costs:
         factor = min(3.0, max(0.3, cores / modelled))
         self.factor += weight * (factor - self.factor)
 
+    def skip(self, now: float) -> None:
+        """A measurement of something else: the next one tells of the time since this one."""
+        self._learned_at = now
+
     def predict(self, counts: Counts, always: int, looks: Looks) -> float:
         """Cores with so many microphones always heard and the cameras looked at like this."""
         camera = {
@@ -147,6 +151,8 @@ class Shedding:
         """Take a measurement; ``sizes`` are the microphones of each room."""
         if self._settled(now, counts):
             self.costs.learn(now, cores, counts)
+        else:
+            self.costs.skip(now)
         self._predict(counts, sizes)
         if self.predicted > self.HIGH:
             self._low_since = None

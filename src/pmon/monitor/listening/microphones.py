@@ -230,6 +230,8 @@ class Microphones:
         called = self._called.get(ear.room)
         if called is not None:
             called.pop(ear.sid, None)
+            if not called:
+                del self._called[ear.room]
 
     def _silence(self, ear: Ear) -> None:
         """Nothing comes from it any more."""
