@@ -204,7 +204,12 @@ class Place:
             return  # of one that prepares itself, or that has handed over
         if isinstance(message, msg.EventsLost):
             # Whoever came or left unseen stays so: another process asks the server anew.
-            log.error("a media process lost events", process=self.slot.name, pid=child.pid)
+            log.error(
+                "a media process lost events",
+                process=self.slot.name,
+                pid=child.pid,
+                events=message.events,
+            )
             child.kill()
         self.slot.heard(message)
         if not isinstance(message, msg.Checkpoint | msg.Drained):
