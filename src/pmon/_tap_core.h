@@ -188,8 +188,10 @@ static inline void tap_event(tap_t *tap, const uint8_t *data, size_t size)
 /* One event of the SDK, on whatever thread; the bytes are its own and gone when this returns. */
 static inline void tap_callback(tap_t *tap, const uint8_t *data, size_t size)
 {
+    if (data == NULL || size == 0 || atomic_load(&tap->closed))
+        return; /* not inside at all, or tap_close might wait for ever for busy threads */
     atomic_fetch_add(&tap->inside, 1);
-    if (data != NULL && size > 0 && !atomic_load(&tap->closed))
+    if (!atomic_load(&tap->closed)) /* still: it may have been closed in between */
         tap_event(tap, data, size);
     atomic_fetch_sub(&tap->inside, 1);
 }

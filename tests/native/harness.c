@@ -293,5 +293,8 @@ int main(int argc, char **argv)
     taken += drain(fds[0]);
     for (int i = 0; i < STREAMS; i++)
         frames += detach(streams[i]);
-    return left && is_right(producers, frames, taken) ? 0 : 1;
+    bool right = is_right(producers, frames, taken);
+    if (!left || !right)
+        fprintf(stderr, left ? "the counts above do not agree\n" : "a thread never left the tap\n");
+    return left && right ? 0 : 1;
 }
