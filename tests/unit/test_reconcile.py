@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pmon.agent.reconcile import (
     EVERYBODY,
+    MARK_CHARS,
     Attendee,
     Connection,
     Judgement,
@@ -17,6 +19,7 @@ from pmon.agent.reconcile import (
     ListedJob,
     RoomLook,
     adopted_job,
+    is_adopted,
     judge,
     winner,
 )
@@ -42,9 +45,14 @@ def look(
 
 
 def ask(
-    seen: RoomLook, held: dict[Key, str] | None = None, workers: tuple[str, ...] = ("AW_us",)
+    seen: RoomLook,
+    held: dict[Key, str] | None = None,
+    workers: tuple[str, ...] = ("AW_us",),
+    *,
+    ended: tuple[tuple[Key, str], ...] = (),
+    takes: bool = True,
 ) -> Judgement:
-    return judge(seen, workers, held or {}, FREE)
+    return judge(seen, workers, held or {}, FREE, ended=ended, takes=takes)
 
 
 def adopts(judgement: Judgement) -> list[str]:
@@ -82,7 +90,21 @@ class TestNobodyWatches:
     def test_a_room_job_stands_for_everybody(self) -> None:
         seen = look(attendees=(Attendee(EVERYBODY, ""),))
         assert adopts(ask(seen)) == [EVERYBODY]
-        assert adopts(ask(look(job("AJ_1", "AW_us", "", ""), attendees=seen.attendees))) == []
+        over = ((Key("AD_1", EVERYBODY), ""),)
+        listed = look(job("AJ_1", "AW_us", "", ""), attendees=seen.attendees)
+        assert adopts(ask(listed, ended=over)) == []
+
+    def test_a_job_that_was_lost_on_its_way_is_begun(self) -> None:
+        """The server lists it as ours, so no other worker would watch them."""
+        assert adopts(ask(look(job("AJ_1", "AW_us")))) == ["ann"]
+
+    def test_the_worker_of_a_young_job_is_waited_for(self) -> None:
+        """It is joining the room, and looks like one that is gone."""
+        young = msgspec.structs.replace(job("AJ_1", "AW_joins"), age_s=3.0)
+        assert adopts(ask(look(young))) == ["ann"]
+        assert not ask(look(young)).orphans
+        assert ask(look(job("AJ_0", "AW_dead"))).orphans == {KEY}
+        assert not ask(look(job("AJ_0", "AW_dead"), young)).orphans
 
 
 class TestSomebodyWatches:
@@ -97,12 +119,14 @@ class TestSomebodyWatches:
         assert ask(seen, {KEY: "AJ_new"}).give_up == []
 
     def test_a_job_that_ended_for_a_reason_is_not_begun_again(self) -> None:
-        assert adopts(ask(look(job("AJ_1", "AW_us")))) == []
+        seen = look(job("AJ_1", "AW_us"))
+        assert adopts(ask(seen, ended=((KEY, "PA_1"),))) == []
+        assert adopts(ask(seen, ended=((KEY, "PA_0"),))) == ["ann"]
 
     def test_nor_is_the_room_joined_for_it_again(self) -> None:
         """Else it would be joined and left for ever."""
-        judgement = ask(look(job("AJ_1", "AW_us"), connections=()))
-        assert judgement == Judgement()
+        seen = look(job("AJ_1", "AW_us"), connections=())
+        assert ask(seen, ended=((KEY, "PA_1"),)) == Judgement()
 
     def test_jobs_of_earlier_registrations_are_ours(self) -> None:
         seen = look(job("AJ_1", "AW_before"))
@@ -114,8 +138,53 @@ class TestSomebodyWatches:
         assert ask(seen, {KEY: adopted_job(KEY)}).give_up == [KEY]
 
     def test_nothing_is_given_up_while_our_own_connection_is_away(self) -> None:
-        seen = look(connections=(OTHER,))
+        seen = look(connections=(claiming(OTHER),))
         assert ask(seen, {KEY: adopted_job(KEY)}).give_up == []
+
+    def test_one_of_two_who_adopted_the_same_gives_them_up(self) -> None:
+        """They could not see each other's connection at the time."""
+        seen = look(connections=(claiming(OURS), claiming(OTHER)))
+        held = {KEY: adopted_job(KEY)}
+        given_up = [ask(seen, held, (w,)).give_up for w in ("AW_us", "AW_other")]
+        assert sorted(given_up) == [[], [KEY]]
+
+    def test_an_adopted_one_stays_when_another_worker_joins(self) -> None:
+        """Handing over costs seconds of watching, and gains nothing."""
+        seen = look(connections=(claiming(OURS), OTHER))
+        assert ask(seen, {KEY: adopted_job(KEY)}) == Judgement(shared=True)
+        assert ask(seen, {}, ("AW_other",)) == Judgement(shared=True)
+
+
+class TestNoPlaceLeft:
+    @given(st.text(min_size=1, max_size=5))
+    def test_who_has_no_place_is_not_waited_for(self, identity: str) -> None:
+        """A full worker in the room would leave unwatched whom the names give to it."""
+        ann = Attendee(identity, "PA_1")
+        full = Connection("pmon-other", frozenset({"AW_other"}), adopts=False)
+        seen = look(connections=(OURS, full), attendees=(ann,))
+        assert adopts(ask(seen)) == [identity]
+        assert adopts(ask(seen, workers=("AW_other",), takes=False)) == []
+
+    def test_a_worker_elsewhere_joins_when_all_here_are_full(self) -> None:
+        seen = look(connections=(Connection("pmon-other", frozenset({"AW_other"}), adopts=False),))
+        assert ask(seen).join
+
+    def test_our_own_mark_is_older_than_what_we_know(self) -> None:
+        full = Connection("pmon-us", frozenset({"AW_us"}), adopts=False)
+        assert adopts(ask(look(connections=(full,)))) == ["ann"]
+
+    def test_they_count_as_unwatched_where_nobody_has_a_place(self) -> None:
+        assert adopts(ask(look(), takes=False)) == ["ann"]
+
+
+def claiming(connection: Connection) -> Connection:
+    return msgspec.structs.replace(connection, adopted=frozenset({KEY.mark}))
+
+
+@given(st.text(), st.text())
+def test_marks_have_one_length(dispatch: str, participant: str) -> None:
+    """They are put together without anything between them."""
+    assert len(Key(dispatch, participant).mark) == MARK_CHARS
 
 
 def test_a_dispatch_for_somebody_else_adopts_nobody() -> None:
@@ -160,31 +229,62 @@ def rooms(draw: st.DrawFn) -> RoomLook:
     return RoomLook("standup", "RM_1", connections, (ListedDispatch("AD_1", "", jobs),), attendees)
 
 
-@given(rooms())
-def test_in_the_end_everybody_is_watched_once(seen: RoomLook) -> None:
-    """Each worker holds the jobs that it got, and applies the rule twice."""
-    workers = {w for c in seen.connections for w in c.workers}
-    jobs = seen.dispatches[0].jobs
-    held: dict[str, dict[Key, str]] = {w: {} for w in workers}
-    present = {a.identity for a in seen.attendees}
-    for known in jobs:
-        if known.worker in workers and known.participant in present:
-            held[known.worker][Key("AD_1", known.participant)] = known.id
-    for _ in range(2):
-        for worker in sorted(workers):
-            judgement = judge(seen, [worker], held[worker], FREE)
-            assert not judgement.join
-            for key in judgement.give_up:
-                del held[worker][key]
-            for dispatch, attendee in judgement.adopt:
+class Fleet:
+    """Workers that apply the rule in turns; what their connections carry is renewed at each."""
+
+    def __init__(self, seen: RoomLook, places: dict[str, int]) -> None:
+        self._seen = seen
+        self._places = places
+        self._inside = {w for c in seen.connections for w in c.workers}
+        self.held: dict[str, dict[Key, str]] = {w: {} for w in places}
+        self._marks = {w: Connection(f"pmon-{w}", frozenset({w})) for w in places}
+        present = {a.identity for a in seen.attendees}
+        for known in seen.dispatches[0].jobs:
+            if known.worker in self._inside and known.participant in present:
+                self.held[known.worker][Key("AD_1", known.participant)] = known.id
+
+    def free(self, worker: str) -> int:
+        return max(0, self._places[worker] - len(self.held[worker]))
+
+    def turn(self, worker: str) -> None:
+        held = self.held[worker]
+        inside = tuple(self._marks[w] for w in sorted(self._inside))
+        seen = msgspec.structs.replace(self._seen, connections=inside)
+        judgement = judge(seen, [worker], held, FREE, takes=self.free(worker) > 0)
+        for key in judgement.give_up:
+            del held[key]
+        if judgement.join:
+            if self.free(worker):
+                self._inside.add(worker)
+        else:
+            for dispatch, attendee in judgement.adopt[: self.free(worker)]:
                 key = Key(dispatch.id, attendee.identity)
-                held[worker][key] = adopted_job(key)
-    watched = [key.participant for keys in held.values() for key in keys]
-    assert sorted(watched) == sorted(present)
+                held[key] = adopted_job(key)
+        self._marks[worker] = Connection(
+            f"pmon-{worker}",
+            frozenset({worker}),
+            adopts=self.free(worker) > 0,
+            adopted=frozenset(key.mark for key, name in held.items() if is_adopted(name)),
+        )
+
+
+@given(rooms(), st.data())
+def test_in_the_end_everybody_is_watched_once(seen: RoomLook, data: st.DataObject) -> None:
+    """Wherever there is a place left, in the room or in a worker that has not joined it."""
+    workers = sorted({w for c in seen.connections for w in c.workers} | {"AW_8", "AW_9"})
+    places = {w: data.draw(st.integers(0, 6), label=w) for w in workers}
+    fleet = Fleet(seen, places)
+    for _ in range(len(workers) + 2):
+        for worker in data.draw(st.permutations(workers)):
+            fleet.turn(worker)
+    watched = [key.participant for keys in fleet.held.values() for key in keys]
+    assert len(watched) == len(set(watched))
+    left = {a.identity for a in seen.attendees} - set(watched)
+    assert not left or not any(map(fleet.free, workers))
 
 
 @given(rooms())
 def test_order_does_not_matter_for_who_wins(seen: RoomLook) -> None:
     for attendee in seen.attendees:
-        won = winner(attendee.identity, seen.connections)
-        assert won == winner(attendee.identity, seen.connections[::-1])
+        key = Key("AD_1", attendee.identity)
+        assert winner(key, seen.connections) == winner(key, seen.connections[::-1])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 
 from livekit import api
 from livekit.protocol import models
@@ -11,16 +12,24 @@ from pmon.agent.dispatches import FAILURES, log_failure
 from pmon.agent.offers import KINDS
 from pmon.agent.reconcile import (
     EVERYBODY,
+    MARK_CHARS,
     Attendee,
     Connection,
     ListedDispatch,
     ListedJob,
     RoomLook,
 )
-from pmon.monitor.inputs import AGENT_ATTRIBUTE, WORKERS_ATTRIBUTE
+from pmon.monitor.inputs import (
+    ADOPTED_ATTRIBUTE,
+    ADOPTS_ATTRIBUTE,
+    AGENT_ATTRIBUTE,
+    WORKERS_ATTRIBUTE,
+)
 from pmon.settings import JobType
 
 IDENTITY_PREFIX = "pmon-"
+MARKS_KEPT = 6000
+"""The server takes attributes of 64,000 characters in all."""
 
 
 class Looks:
@@ -61,12 +70,12 @@ class Looks:
             attendees=self._attendees(found),
         )
 
-    async def renew(self, room: str, connection: str, workers: str) -> None:
-        """Let a connection of ours carry the id that its worker has now."""
+    async def renew(self, room: str, connection: str, attributes: Mapping[str, str]) -> None:
+        """Let a connection of ours carry what is so now."""
         try:
             await self._server.room.update_participant(
                 api.UpdateParticipantRequest(
-                    room=room, identity=connection, attributes={WORKERS_ATTRIBUTE: workers}
+                    room=room, identity=connection, attributes=dict(attributes)
                 )
             )
         except FAILURES as error:
@@ -98,14 +107,36 @@ def _gets_jobs(participant: models.ParticipantInfo) -> bool:
     return not (dependent or may.agent or may.recorder or may.hidden or gone)
 
 
+def attributes_of(connection: Connection) -> dict[str, str]:
+    """What a connection carries so that other workers know of it."""
+    return {
+        WORKERS_ATTRIBUTE: ",".join(sorted(connection.workers)),
+        ADOPTS_ATTRIBUTE: "yes" if connection.adopts else "no",
+        ADOPTED_ATTRIBUTE: "".join(sorted(connection.adopted)[:MARKS_KEPT]),
+    }
+
+
 def _connection(participant: models.ParticipantInfo) -> Connection:
     workers = participant.attributes.get(WORKERS_ATTRIBUTE, "")
-    return Connection(participant.identity, frozenset(filter(None, workers.split(","))))
+    marks = participant.attributes.get(ADOPTED_ATTRIBUTE, "")
+    return Connection(
+        participant.identity,
+        workers=frozenset(filter(None, workers.split(","))),
+        adopts=participant.attributes.get(ADOPTS_ATTRIBUTE) == "yes",
+        adopted=frozenset(marks[at : at + MARK_CHARS] for at in range(0, len(marks), MARK_CHARS)),
+    )
 
 
 def _dispatch(dispatch: api.AgentDispatch) -> ListedDispatch:
+    now = time.time()
     jobs = [
-        ListedJob(j.id, j.participant.identity, j.participant.sid, j.state.worker_id)
+        ListedJob(
+            j.id,
+            j.participant.identity,
+            j.participant.sid,
+            j.state.worker_id,
+            age_s=now - j.state.started_at / 1e9,
+        )
         for j in sorted(dispatch.state.jobs, key=lambda j: j.state.started_at)
     ]
     return ListedDispatch(dispatch.id, dispatch.metadata, tuple(jobs))

@@ -115,6 +115,11 @@ class WorkerProtocol:
         """The running jobs."""
         return [job.assigned for job in self._jobs.values()]
 
+    def job(self, job_id: str) -> JobAssigned | None:
+        """The running job of this name, if it is one of the server's."""
+        job = self._jobs.get(job_id)
+        return None if job is None else job.assigned
+
     def reachable(self, job_id: str) -> bool:
         """Whether the server, over this connection, knows the running job."""
         job = self._jobs.get(job_id)

@@ -1,13 +1,16 @@
 """Who watches whom in a room, as far as the server can tell: the rule that all workers go by.
 
 LiveKit neither queues nor repeats a lost job, and never says that a worker died. So every room
-connection of pmon carries the ids that its worker has had, and each worker works out for itself
-whom nobody watches. All of them see the same lists, so all come to the same answer.
+connection of pmon carries the ids that its worker has had, whom that has adopted, and whether it
+adopts at all, and each worker works out for itself whom nobody watches. All of them see the same
+lists, so all come to the same answer.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
@@ -17,7 +20,11 @@ from pmon.monitor.events import ParticipantKind
 
 EVERYBODY = ""
 """Stands for a participant where a job is for the whole room."""
+YOUNG_S = 10.0
+"""The worker of a job younger than this may still be on its way into the room."""
 
+MARK_BYTES = 6
+MARK_CHARS = 8
 
 _ADOPTED = "adopted-"
 
@@ -37,6 +44,12 @@ class Key(NamedTuple):
     dispatch: str
     participant: str
 
+    @property
+    def mark(self) -> str:
+        """A short name, as a connection's attributes have room for thousands."""
+        digest = hashlib.sha256(f"{self.dispatch}\0{self.participant}".encode()).digest()
+        return base64.urlsafe_b64encode(digest[:MARK_BYTES]).decode()
+
 
 class Connection(msgspec.Struct, frozen=True):
     """A room connection of a worker with our agent name."""
@@ -44,6 +57,10 @@ class Connection(msgspec.Struct, frozen=True):
     identity: str
     workers: frozenset[str]
     """The ids that its worker has had."""
+    adopts: bool = True
+    """Its worker has a place for whom nobody watches."""
+    adopted: frozenset[str] = frozenset()
+    """The marks of those whom it watches without a job."""
 
 
 class Attendee(msgspec.Struct, frozen=True):
@@ -61,6 +78,8 @@ class ListedJob(msgspec.Struct, frozen=True):
     participant: str
     participant_sid: str
     worker: str
+    age_s: float = math.inf
+    """Since it was assigned, by the server's clock and ours."""
 
 
 class ListedDispatch(msgspec.Struct, frozen=True):
@@ -91,9 +110,20 @@ class Judgement(msgspec.Struct):
     give_up: list[Key] = []
     """We watch them, and another worker does or is to."""
     join: bool = False
-    """No worker has a connection here: join, and look again."""
+    """No worker that adopts has a connection here: join, and look again."""
     shared: bool = False
     """Other workers are here as well."""
+
+
+class _Dispatch:
+    """What the jobs of a dispatch tell. They are gone through once: a room can have a thousand
+    people and all their jobs."""
+
+    def __init__(self, jobs: Collection[ListedJob], there: Collection[str]) -> None:
+        self.listed = {job.id for job in jobs}
+        self.newest = {job.participant: job for job in jobs if job.worker in there}
+        self.lost = {job.participant_sid for job in jobs}
+        self.lost -= {job.participant_sid for job in jobs if job.age_s < YOUNG_S}
 
 
 def judge(
@@ -101,75 +131,78 @@ def judge(
     workers: Collection[str],
     held: Mapping[Key, str],
     targets: Mapping[str, str],
+    *,
+    ended: Collection[tuple[Key, str]] = (),
+    takes: bool = True,
 ) -> Judgement:
-    """Apply the rule to a room: the newest job whose worker is still there owns its participant;
-    whom no job owns belongs to one of the connections, which their names decide.
+    """Apply the rule to a room: the newest job whose worker is still there owns its participant,
+    else the connection that has adopted them; whom none has belongs to one of the connections that
+    adopt, which their names decide.
 
-    ``workers`` are all ids that this worker has had, ``held`` its jobs of this room. ``targets``
-    has the dispatches that can be worked for, with the one identity that each is for, if it is.
+    ``workers`` are all ids that this worker has had, ``held`` its jobs of this room, ``ended``
+    those that are over, with the participant's sid then, and ``takes`` whether it has a place left.
+    ``targets`` has the dispatches that can be worked for, with the one identity that each is for,
+    if it is.
     """
-    ours = {c.identity for c in look.connections if not c.workers.isdisjoint(workers)}
-    there: set[str] = set(workers)
-    there = there.union(*(c.workers for c in look.connections))
-    judgement = Judgement(shared=len(ours) < len(look.connections))
+    ours = [c for c in look.connections if not c.workers.isdisjoint(workers)]
+    others = [c for c in look.connections if c.workers.isdisjoint(workers)]
+    takers = [c for c in others if c.adopts] + (ours if takes else [])
+    there = set(workers).union(*(c.workers for c in others))
+    judgement = Judgement(shared=bool(others))
     for dispatch in look.dispatches:
         target = targets.get(dispatch.id)
         if target is None:
             continue
-        # Each list is gone through once: a room can have a thousand people and all their jobs.
-        newest_jobs = {job.participant: job for job in dispatch.jobs if job.worker in there}
-        listed = {job.id for job in dispatch.jobs}
-        sids = {job.participant_sid for job in dispatch.jobs}
+        jobs = _Dispatch(dispatch.jobs, there)
         for attendee in look.attendees:
             if target and attendee.identity not in (target, EVERYBODY):
                 continue
             key = Key(dispatch.id, attendee.identity)
-            newest = newest_jobs.get(attendee.identity)
-            won = winner(attendee.identity, look.connections) in ours
+            newest = jobs.newest.get(attendee.identity)
+            claims = [c for c in others if key.mark in c.adopted]
             if key in held:
-                if _is_anothers(held[key], listed, newest, workers, won=won or not ours):
+                if newest is not None:
+                    lost = _is_anothers(held[key], jobs.listed, newest, workers)
+                else:
+                    lost = is_adopted(held[key]) and _loses(key, ours, claims)
+                if lost:
                     judgement.give_up.append(key)
-            elif _is_nobodys(attendee, newest, workers) and (
-                won or not look.connections or (ours and newest is not None)
-            ):
+                continue
+            if (key, attendee.sid) in ended:
+                continue  # for a reason
+            if newest is None:
+                mine = not claims and (not takers or winner(key, takers) in ours)
+            else:
+                # A job of ours that never began: it was lost on its way to us.
+                mine = newest.worker in workers and (bool(ours) or not takers)
+            if mine:
                 judgement.adopt.append((dispatch, attendee))
-                if attendee.sid in sids:
+                if attendee.sid in jobs.lost and not others:
                     judgement.orphans.add(key)
     judgement.join = bool(judgement.adopt) and not ours
     return judgement
 
 
-def winner(participant: str, connections: Iterable[Connection]) -> str | None:
+def winner(key: Key, connections: Iterable[Connection]) -> Connection | None:
     """The connection that is to watch whom no job owns, by rendezvous hashing."""
 
     def weight(connection: Connection) -> bytes:
-        return hashlib.sha256(f"{connection.identity}\0{participant}".encode()).digest()
+        return hashlib.sha256(f"{connection.identity}\0{key.participant}".encode()).digest()
 
-    best = max(connections, key=weight, default=None)
-    return None if best is None else best.identity
+    return max(connections, key=weight, default=None)
+
+
+def _loses(key: Key, ours: Collection[Connection], claims: Collection[Connection]) -> bool:
+    """Whether another's claim to somebody whom we adopted, too, is the better one; nothing is given
+    up while our own connection is away."""
+    return bool(ours) and bool(claims) and winner(key, [*ours, *claims]) not in ours
 
 
 def _is_anothers(
-    job: str,
-    listed: Collection[str],
-    newest: ListedJob | None,
-    workers: Collection[str],
-    *,
-    won: bool,
+    job: str, listed: Collection[str], newest: ListedJob, workers: Collection[str]
 ) -> bool:
-    """Whether somebody whom we watch for ``job`` is another worker's."""
-    if newest is None:
-        return is_adopted(job) and not won
-    # A job of ours that came just now is listed some seconds later, and is the newest then.
-    return newest.worker not in workers and (job in listed or is_adopted(job))
+    """Whether somebody whom we watch for ``job`` is another worker's by their newest job.
 
-
-def _is_nobodys(attendee: Attendee, newest: ListedJob | None, workers: Collection[str]) -> bool:
-    """Whether somebody whom we do not watch is watched by nobody.
-
-    A job of ours that is not held any more has ended: for a reason, if they are still the same
-    participant; else they came back since, and the job that this made was lost.
+    A job of ours that came just now is listed some seconds later, and is the newest then.
     """
-    if newest is None:
-        return True
-    return newest.worker in workers and newest.participant_sid != attendee.sid
+    return newest.worker not in workers and (job in listed or is_adopted(job))

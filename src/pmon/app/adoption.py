@@ -9,11 +9,12 @@ import structlog
 from livekit import api
 
 from pmon.agent.actions import JobAssigned
-from pmon.agent.looks import Looks
+from pmon.agent.looks import Looks, attributes_of
 from pmon.agent.protocol import WorkerProtocol
 from pmon.agent.reconcile import (
     EVERYBODY,
     Attendee,
+    Connection,
     Key,
     ListedDispatch,
     RoomLook,
@@ -32,6 +33,7 @@ WORKERS_KEPT = 256
 """Ids of this worker that its connections carry; each registration gives it another one. A job of
 an id that was dropped would be taken for one that nobody has."""
 DISPATCHES_KEPT = 4096
+ENDED_KEPT = 65_536
 
 log = structlog.get_logger("pmon.worker")
 
@@ -55,6 +57,9 @@ class Adoption:
         self._rounds = Rounds()
         self._workers: list[str] = []
         self._adopted: dict[str, JobAssigned] = {}
+        self._ended: dict[str, set[tuple[Key, str]]] = {}
+        """By room, whom we watch no more although they may be there, with their sid then."""
+        self._given_up: set[str] = set()
         self._metadata: dict[str, JobMetadata | None] = {}
         """By dispatch; None is metadata that is refused."""
 
@@ -68,8 +73,15 @@ class Adoption:
 
     def ended(self, job: str) -> bool:
         """A job is over. Returns whether it was adopted: the server knows nothing of it."""
-        self._adopted.pop(job, None)
+        task = self._adopted.pop(job, None) or self._protocol.job(job)
         self._protocol.adopted = len(self._adopted)
+        if job in self._given_up:  # to another worker, and may come back from it
+            self._given_up.discard(job)
+        elif task is not None:
+            key = self._key(task.dispatch, task.participant)
+            self._ended.setdefault(task.room, set()).add((key, task.participant_sid))
+            if sum(map(len, self._ended.values())) > ENDED_KEPT:
+                del self._ended[next(iter(self._ended))]
         return is_adopted(job)
 
     def somebody_came(self, room: str) -> None:
@@ -92,11 +104,14 @@ class Adoption:
 
     async def round(self) -> None:
         """Look where something may be amiss, and put it right."""
-        if not self._protocol.registered or self._protocol.draining:
+        # Without the websocket the server may answer all the same, and our rooms go on.
+        if not self._workers or self._protocol.draining:
             return
         rooms = await self._looks.rooms()
         if rooms is None:
             return
+        there = {room.name for room in rooms}
+        self._ended = {room: ended for room, ended in self._ended.items() if room in there}
         counts = [RoomCount(room.name, room.sid, room.num_participants) for room in rooms]
         due = set(self._rounds.rooms(counts, self._watched(), time.monotonic()))
         for room in rooms:
@@ -112,8 +127,15 @@ class Adoption:
 
     async def _act(self, look: RoomLook) -> None:
         held = self._held(look.room)
-        targets = dict(self._targets(look.dispatches, look.room))
-        judgement = judge(look, self._workers, held, targets)
+        metadata = dict(self._decoded(look.dispatches, look.room))
+        judgement = judge(
+            look,
+            self._workers,
+            held,
+            {dispatch: decoded.participant_identity for dispatch, decoded in metadata.items()},
+            ended=self._ended.get(look.room, ()),
+            takes=self._protocol.free > 0,
+        )
         ripe = self._rounds.looked(
             look.room,
             judgement,
@@ -122,24 +144,36 @@ class Adoption:
             adopted=[key for key, job in held.items() if is_adopted(job)],
         )
         for key in judgement.give_up:
+            self._given_up.add(held[key])
             self._pool.handle(msg.EndJob(job=held[key], reason="watched_elsewhere"))
         if judgement.join and ripe:
             self._pool.handle(msg.Prepare(rooms=[look.room]))
         for dispatch, attendee in ripe if not judgement.join else ():
-            self._adopt(look, dispatch, attendee)
+            self._adopt(look, dispatch, attendee, metadata[dispatch.id])
         await self._renew(look)
 
     async def _renew(self, look: RoomLook) -> None:
-        """Let our connections carry the id that we have now."""
+        """Let our connections carry the id that we have now, and whom we have adopted."""
+        adopted = {key.mark for key, job in self._held(look.room).items() if is_adopted(job)}
         for connection in look.connections:
-            ours = not connection.workers.isdisjoint(self._workers)
-            if ours and self._workers[-1] not in connection.workers:
-                workers = ",".join(self._workers)
-                await self._looks.renew(look.room, connection.identity, workers)
+            if connection.workers.isdisjoint(self._workers):
+                continue
+            now = Connection(
+                connection.identity,
+                workers=frozenset(self._workers),
+                adopts=self._protocol.free > 0,
+                adopted=frozenset(adopted),
+            )
+            if now != connection:
+                await self._looks.renew(look.room, connection.identity, attributes_of(now))
 
-    def _adopt(self, look: RoomLook, dispatch: ListedDispatch, attendee: Attendee) -> None:
-        metadata = self._metadata[dispatch.id]
-        assert metadata is not None
+    def _adopt(
+        self,
+        look: RoomLook,
+        dispatch: ListedDispatch,
+        attendee: Attendee,
+        metadata: JobMetadata,
+    ) -> None:
         target = metadata.participant_identity if attendee.identity == EVERYBODY else ""
         task = JobAssigned(
             job=adopted_job(Key(dispatch.id, attendee.identity)),
@@ -174,29 +208,29 @@ class Adoption:
 
     def _held(self, room: str) -> dict[Key, str]:
         """Our jobs of a room, by what they are for."""
-        everybody = self._job_type == "room"
         return {
-            Key(job.dispatch, EVERYBODY if everybody else job.participant): job.job
-            for job in self._pool.jobs_in(room)
+            self._key(job.dispatch, job.participant): job.job for job in self._pool.jobs_in(room)
         }
 
-    def _targets(
-        self, dispatches: Iterable[ListedDispatch], room: str
-    ) -> Iterable[tuple[str, str]]:
-        """The dispatches whose metadata is good, and whom each is for."""
-        for dispatch in dispatches:
-            metadata = self._decoded(dispatch, room)
-            # A room job for one person ends with them, and would begin again for ever.
-            alone = metadata and self._job_type == "room" and metadata.participant_identity
-            if metadata is not None and not alone:
-                yield dispatch.id, metadata.participant_identity
+    def _key(self, dispatch: str, participant: str) -> Key:
+        return Key(dispatch, EVERYBODY if self._job_type == "room" else participant)
 
-    def _decoded(self, dispatch: ListedDispatch, room: str) -> JobMetadata | None:
-        if dispatch.id in self._metadata:
-            return self._metadata[dispatch.id]
-        metadata = None
+    def _decoded(
+        self, dispatches: Iterable[ListedDispatch], room: str
+    ) -> Iterable[tuple[str, JobMetadata]]:
+        """The metadata of the dispatches where it is good."""
+        for dispatch in dispatches:
+            if dispatch.id not in self._metadata:
+                self._metadata[dispatch.id] = self._decode(dispatch, room)
+                if len(self._metadata) > DISPATCHES_KEPT:
+                    del self._metadata[next(iter(self._metadata))]
+            metadata = self._metadata.get(dispatch.id)
+            if metadata is not None:
+                yield dispatch.id, metadata
+
+    def _decode(self, dispatch: ListedDispatch, room: str) -> JobMetadata | None:
         try:
-            metadata = decode_metadata(dispatch.metadata)
+            return decode_metadata(dispatch.metadata)
         except MetadataError as error:
             log.error(
                 "nobody is adopted: bad metadata",
@@ -205,7 +239,4 @@ class Adoption:
                 problem=str(error),
                 key=error.key,
             )
-        self._metadata[dispatch.id] = metadata
-        if len(self._metadata) > DISPATCHES_KEPT:
-            del self._metadata[next(iter(self._metadata))]
-        return metadata
+            return None

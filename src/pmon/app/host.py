@@ -39,7 +39,7 @@ from pmon.media.listener import Listener
 from pmon.media.tap import AudioTier
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.events import EndReason
-from pmon.monitor.inputs import AGENT_ATTRIBUTE, WORKERS_ATTRIBUTE
+from pmon.monitor.inputs import ADOPTS_ATTRIBUTE, AGENT_ATTRIBUTE, WORKERS_ATTRIBUTE
 from pmon.monitor.listening.plan import Listening
 from pmon.monitor.view import view
 from pmon.monitor.watch import resolve
@@ -119,17 +119,20 @@ class Host:
     # --- inside
 
     def _start_job(self, message: StartJob, now: float) -> None:
-        room = self._rooms.get(message.room)
-        if room is not None and room.connection.over:
-            self._close_empty(room)  # the room was closed just now, and this is another one
-            room = None
-        if room is None:
-            room = self._open(message.room)
+        room = self._room(message.room)
         self._room_of_job[message.job] = room
         watch = resolve(message.metadata, self._settings)
         room.start(message, watch, now)
         room.connection.jobs_changed()
         room.flush()
+
+    def _room(self, name: str) -> WatchedRoom:
+        """The room of this name, joined if need be."""
+        room = self._rooms.get(name)
+        if room is not None and room.connection.over:
+            self._close_empty(room)  # it was closed just now, and this is another one
+            room = None
+        return self._open(name) if room is None else room
 
     def _open(self, name: str) -> WatchedRoom:
         room = self._rooms[name] = WatchedRoom(
@@ -150,6 +153,7 @@ class Host:
         return {
             AGENT_ATTRIBUTE: self._settings.agent_name,
             WORKERS_ATTRIBUTE: ",".join(self._workers),
+            ADOPTS_ATTRIBUTE: "yes" if self._settings.reconcile else "no",
         }
 
     def _end(
@@ -237,7 +241,7 @@ class Host:
         return HostStatus(rooms=[view(room.monitor, now) for room in self._rooms.values()])
 
     async def _prepare(self, names: list[str]) -> None:
-        rooms = [self._rooms.get(name) or self._open(name) for name in names]
+        rooms = [self._room(name) for name in names]
         deadline = time.monotonic() + PREPARE_S
         self._prepared |= dict.fromkeys(names, deadline + PREPARE_S)
         # A room that is away cannot be joined; its sessions change hands all the same.

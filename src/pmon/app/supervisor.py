@@ -109,7 +109,7 @@ class Supervisor:
 
     @property
     def active_jobs(self) -> int:
-        return len(self._protocol.jobs)
+        return len(self._protocol.jobs) + self._protocol.adopted
 
     @property
     def load(self) -> float:

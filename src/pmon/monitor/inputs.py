@@ -13,6 +13,10 @@ WORKERS_ATTRIBUTE = "pmon.workers"
 """Of pmon's own connections: the ids that their worker has had, with commas between."""
 AGENT_ATTRIBUTE = "pmon.agent"
 """Of pmon's own connections: the agent name of their worker."""
+ADOPTS_ATTRIBUTE = "pmon.adopts"
+"""Of pmon's own connections: ``yes`` while their worker takes whom nobody watches."""
+ADOPTED_ATTRIBUTE = "pmon.adopted"
+"""Of pmon's own connections: the marks of those whom their worker has taken so."""
 
 
 class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
