@@ -183,6 +183,20 @@ async def test_whom_there_was_no_place_for_is_watched_once_there_is(
             await asyncio.sleep(0.5)
 
 
+async def test_whom_a_full_worker_has_no_place_for_another_takes(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join, room: str
+) -> None:
+    """The full one is alone in the room, and would be left to adopt them for ever."""
+    full = await start_worker(PMON_MAX_JOBS="1")
+    for name in PEOPLE:
+        await join(name)
+    await dispatch()
+    first = await full.wait("participant_connected")
+    other = await start_worker()
+    await other.wait("participant_connected", 2, within_s=WITHIN_S)
+    assert sorted([first["participant"], *adopted(other)]) == sorted(PEOPLE)
+
+
 @pytest.mark.system
 async def test_without_reconcile_nobody_is_adopted(
     start_worker: StartWorker, dispatch: Dispatch, join: Join, room: str
@@ -243,5 +257,9 @@ async def test_connections_carry_the_ids_of_their_worker(
     found = await lkapi.room.list_participants(api.ListParticipantsRequest(room=room))
     [monitor] = [p for p in found.participants if p.identity.startswith("pmon-")]
     assert json.dumps(dict(monitor.attributes), sort_keys=True) == json.dumps(
-        {"pmon.agent": f"monitor-{room}", "pmon.workers": registered["worker_id"]}
+        {
+            "pmon.adopts": "yes",
+            "pmon.agent": f"monitor-{room}",
+            "pmon.workers": registered["worker_id"],
+        }
     )

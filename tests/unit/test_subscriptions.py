@@ -21,7 +21,7 @@ from pmon.media.listener import Listener
 from pmon.media.meters import TrackMeters
 from pmon.media.phrases import phrases
 from pmon.media.portable import PortableTier
-from pmon.media.subscriptions import BATCH, Subscriptions
+from pmon.media.subscriptions import BATCH, RETRY_S, Subscriptions
 from pmon.monitor import events as ev
 from pmon.monitor.listening.plan import Listening
 
@@ -141,6 +141,29 @@ async def test_a_refused_track_holds_nobody_else_up() -> None:
     subscriptions.apply()
     assert tier.opened == ["TR_bob"]
     assert ann.asked == [True], "what was refused is not asked for again at once"
+    await subscriptions.aclose()
+
+
+async def test_a_stream_that_does_not_open_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan took it for open, so nobody would ever have heard them again."""
+    meeting = Meeting()
+    meeting.job("AJ_1", "ann")
+    meeting.connected(person("ann", microphone("TR_ann")))
+    ann, tier = Publication("TR_ann"), Tier()
+    subscriptions = Subscriptions(meeting.monitor, tier, Listener(Listening()), lambda: None)
+    subscriptions.attach(room_of(ann=ann))
+    track: Any = SimpleNamespace(sid="TR_ann")
+    with monkeypatch.context() as broken:
+        broken.setattr(tier, "open", lambda *_: 1 / 0)
+        subscriptions.track_subscribed(track, ann)  # type: ignore[arg-type]
+    subscriptions.apply()
+    assert ann.asked == [True, False], "and not at once: it may fail again"
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + RETRY_S)
+    subscriptions.apply()
+    subscriptions.track_subscribed(track, ann)  # type: ignore[arg-type]
+    assert ann.asked == [True, False, True]
+    assert tier.opened == ["TR_ann"]
     await subscriptions.aclose()
 
 

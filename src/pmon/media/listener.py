@@ -20,6 +20,9 @@ class Actuator(Protocol):
     def carry_out(self, change: Change) -> None:
         """Enable or disable a track, and open or close its stream."""
 
+    def not_carried_out(self, track_sid: str) -> None:
+        """That raised, so nobody knows how the track stands: begin anew with it."""
+
 
 class Listener:
     """One for all rooms of a process. After any input to ``plan`` call ``settle``."""
@@ -60,6 +63,7 @@ class Listener:
             actuator.carry_out(change)
         except Exception:
             log.exception("a track was not switched", room=change.room, track=change.track_sid)
+            actuator.not_carried_out(change.track_sid)
 
     def _come_back(self) -> None:
         if self._timer is not None:

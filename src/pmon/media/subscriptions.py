@@ -179,9 +179,7 @@ class Subscriptions:
         """The server refused; an ``apply`` after a while asks again."""
         if track_sid in self._subscriptions:
             self._drop(track_sid)
-            now = time.monotonic()
-            self._refused = {sid: until for sid, until in self._refused.items() if until > now}
-            self._refused[track_sid] = now + RETRY_S
+            self._refuse(track_sid)
 
     def speakers(self, identities: set[str], now: float) -> None:
         """The server's speaker event."""
@@ -212,6 +210,12 @@ class Subscriptions:
                 subscription.rested = True
                 self._monitor.listening(change.track_sid, change.rests_on, now)
         self._on_change()
+
+    def not_carried_out(self, track_sid: str) -> None:
+        """A track could not be switched: it is given up, and asked for again after a while."""
+        if track_sid in self._subscriptions:
+            self._unsubscribe(track_sid)
+            self._refuse(track_sid)
 
     # --- the meters
 
@@ -297,6 +301,11 @@ class Subscriptions:
         subscription.want = want
         self._ask(subscription, time.monotonic())
         return True
+
+    def _refuse(self, sid: str) -> None:
+        now = time.monotonic()
+        self._refused = {sid: until for sid, until in self._refused.items() if until > now}
+        self._refused[sid] = now + RETRY_S
 
     def _ask(self, subscription: _Subscription, now: float) -> None:
         subscription.asked_at = now
