@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -56,8 +57,10 @@ def test_json_has_the_keys_that_livekit_agents_users_look_for() -> None:
 @pytest.mark.parametrize("event", every_type(), ids=lambda event: event.type)
 def test_an_event_is_its_json_object_and_a_sentence(event: AnyEvent) -> None:
     stream = written("json")
-    log.EventLog().event(event)
+    log.EventLog("json").event(event)
     line = only_line(stream)
+    assert list(line)[:3] == ["message", "level", "name"], "what a reader looks for comes first"
+    assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta(0)
     for key in ("timestamp", "name"):
         del line[key]
     assert line.pop("message")
@@ -77,7 +80,7 @@ EVIL = 'x\n{"level":"INFO","message":"forged"}\r\x1b[2J%s%(a)s{0}\x9b\u202e'
 def test_a_name_from_outside_forges_no_line_and_moves_no_cursor(log_format: str) -> None:
     stream = written(log_format)
     for event in every_type(EVIL):
-        log.EventLog().event(event)
+        log.EventLog(log_format).event(event)
     lines = stream.getvalue().split("\n")
     assert len(lines) == len(every_type()) + 1
     if log_format == "console":
@@ -147,9 +150,19 @@ def test_what_json_cannot_say_is_logged_all_the_same() -> None:
     assert only_line(stream)["message"] == "odd"
 
 
+@pytest.mark.parametrize(("level", "count"), [("info", 2), ("warning", 1), ("error", 0)])
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_the_level_holds_for_events(log_format: str, level: str, count: int) -> None:
+    stream = written(log_format, level)
+    events = {event.type: event for event in every_type()}
+    for name in ("speaking_started", "issue_raised"):
+        log.EventLog(log_format).event(events[name])
+    assert len(stream.getvalue().splitlines()) == count
+
+
 def test_the_console_leaves_out_what_nobody_reads() -> None:
     stream = written("console")
-    log.EventLog().event(every_type()[5])
+    log.EventLog("console").event(every_type()[5])
     assert "alice speaks" in stream.getvalue()
     assert "RM_1" not in stream.getvalue()
 

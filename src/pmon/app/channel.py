@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -12,6 +13,7 @@ import msgspec
 LENGTH = 4
 """Bytes before each message that say how long it is."""
 LONGEST = 1 << 28
+CHUNK = 1 << 16
 
 Incoming = TypeVar("Incoming")
 
@@ -28,6 +30,7 @@ class Channel(Generic[Incoming]):
         self._reader = reader
         self._writer = writer
         self._encoder = msgspec.msgpack.Encoder()
+        self._outbox = bytearray()
         self._decoder: msgspec.msgpack.Decoder[Incoming] = msgspec.msgpack.Decoder(incoming)
 
     @classmethod
@@ -38,27 +41,44 @@ class Channel(Generic[Incoming]):
 
     def send(self, message: msgspec.Struct) -> None:
         """Never waits. What is sent to somebody who is gone is lost."""
+        if not self._outbox:
+            # All of one turn of the loop at once: a system call costs more than a message.
+            asyncio.get_running_loop().call_soon(self._flush)
         data = self._encoder.encode(message)
-        if not self._writer.is_closing():
-            self._writer.write(len(data).to_bytes(LENGTH, "little") + data)
+        self._outbox += len(data).to_bytes(LENGTH, "little")
+        self._outbox += data
 
-    async def receive(self) -> Incoming | None:
-        """The next message; None once the other end is gone."""
+    def _flush(self) -> None:
+        outbox, self._outbox = self._outbox, bytearray()
+        if outbox and not self._writer.is_closing():
+            self._writer.write(outbox)
+
+    async def messages(self) -> AsyncIterator[Incoming]:
+        """What comes, until the other end is gone."""
+        inbox = bytearray()
+        while data := await self._read():
+            inbox += data
+            at = 0
+            while (size := _size(inbox, at)) <= len(inbox) - at:
+                yield self._decoder.decode(inbox[at + LENGTH : at + size])
+                at += size
+            del inbox[:at]
+
+    async def _read(self) -> bytes:
         try:
-            size = int.from_bytes(await self._reader.readexactly(LENGTH), "little")
-            if size > LONGEST:
-                raise ValueError(f"a message of {size} bytes")
-            return self._decoder.decode(await self._reader.readexactly(size))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return None
+            return await self._reader.read(CHUNK)
+        except ConnectionError:
+            return b""
 
     async def drain(self) -> None:
         """Wait until all that was sent has gone, or the other end has."""
+        self._flush()
         self._writer.transport.set_write_buffer_limits(0)
         with suppress(ConnectionError):
             await self._writer.drain()
 
     def close(self) -> None:
+        self._flush()
         self._writer.close()
 
     async def aclose(self) -> None:
@@ -67,3 +87,13 @@ class Channel(Generic[Incoming]):
         self.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+
+def _size(inbox: bytearray, at: int) -> int:
+    """Of the message that begins at ``at``, its length included, as far as that is known."""
+    if len(inbox) - at < LENGTH:
+        return LENGTH
+    size = int.from_bytes(inbox[at : at + LENGTH], "little")
+    if size > LONGEST:
+        raise ValueError(f"a message of {size} bytes")
+    return LENGTH + size

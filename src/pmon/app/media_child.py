@@ -100,7 +100,7 @@ class MediaChild:
 
     async def _listen(self) -> None:
         try:
-            while (message := await self._channel.receive()) is not None:
+            async for message in self._channel.messages():
                 match message:
                     case msg.Ready(tier=tier):
                         self.tier = tier

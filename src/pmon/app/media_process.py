@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
 from typing import cast
 
 import structlog
@@ -27,7 +28,8 @@ log = structlog.get_logger("pmon.media")
 async def serve(sock: socket.socket) -> None:
     """Work for the supervisor at the other end until it says so or is gone."""
     channel: Channel[msg.ToHost] = await Channel.over(sock, cast("type[msg.ToHost]", msg.ToHost))
-    begin = await channel.receive()
+    messages = channel.messages()
+    begin = await anext(messages, None)
     if not isinstance(begin, msg.Begin):
         await channel.aclose()
         return
@@ -40,7 +42,7 @@ async def serve(sock: socket.socket) -> None:
         host = Host(settings, server, tier, channel.send)
         host.start()
         channel.send(msg.Ready(tier=tier.name))
-        listening = asyncio.create_task(_listen(channel, host))
+        listening = asyncio.create_task(_listen(messages, channel, host))
         drained = asyncio.create_task(host.drained.wait())
         await asyncio.wait({listening, drained}, return_when=asyncio.FIRST_COMPLETED)
         if not drained.done():
@@ -52,8 +54,10 @@ async def serve(sock: socket.socket) -> None:
     await channel.aclose()
 
 
-async def _listen(channel: Channel[msg.ToHost], host: Host) -> None:
-    while (message := await channel.receive()) is not None:
+async def _listen(
+    messages: AsyncIterator[msg.ToHost], channel: Channel[msg.ToHost], host: Host
+) -> None:
+    async for message in messages:
         try:
             host.handle(message)
         except Exception:  # one job that it cannot take must not end the others

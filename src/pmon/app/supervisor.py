@@ -82,7 +82,7 @@ class Supervisor:
         self._adoption = Adoption(settings, server, self._protocol, self._pool, self._metrics)
         self._busyness = Busyness(self._pool, self._metrics, settings.load_threshold)
         self._totals = Totals()
-        self._events = log_output.EventLog()
+        self._events = log_output.EventLog(settings.log_format)
         self._record = Record(settings.record) if settings.record else None
         self._web = WebServer(self, self._metrics, settings.http_host, settings.http_port)
         self._instance = secrets.token_hex(6)

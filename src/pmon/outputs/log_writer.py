@@ -12,9 +12,15 @@ import os
 import queue
 import select
 import threading
+import time
+from contextlib import suppress
 
 BACKLOG = 10_000
 """Lines that wait while nobody reads; about 6 MB."""
+BATCH = 200
+"""Lines written in one go."""
+GATHER_S = 0.02
+"""How long lines gather, since waking the writer and writing cost more than a line."""
 
 _log = logging.getLogger("pmon.log")
 
@@ -31,6 +37,7 @@ class LineWriter(logging.handlers.QueueHandler):
         super().__init__(self._lines)
         self._fd = fd
         self._broken_off = False
+        self._over = False
         self._lost = 0
         self._counting = threading.Lock()
         # A daemon, and no file object of Python's: a write that hangs must not keep the exit.
@@ -60,11 +67,11 @@ class LineWriter(logging.handlers.QueueHandler):
                     self._lines.get_nowait()
                 except queue.Empty:
                     continue
-                self._lose()
+                self._lose(1)
 
-    def _lose(self) -> None:
+    def _lose(self, lines: int) -> None:
         with self._counting:
-            self._lost += 1
+            self._lost += lines
 
     def _take_lost(self) -> int:
         with self._counting:
@@ -74,22 +81,40 @@ class LineWriter(logging.handlers.QueueHandler):
     # --- the writer's thread
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
+        while not self._over:
+            lines = self._gather()
             try:
-                self._write(line)
+                self._write(b"".join(lines))
             except OSError:
-                self._lose()
                 continue
-            if lost := self._take_lost():
+            if lines and (lost := self._take_lost()):
                 _log.warning("log lines were lost", extra={"lost": lost})
+            if not self._over:
+                time.sleep(GATHER_S)
 
-    def _write(self, line: bytes) -> None:
+    def _gather(self) -> list[bytes]:
+        """What waits, at least one line unless that was the last."""
+        lines: list[bytes] = []
+        with suppress(queue.Empty):
+            while len(lines) < BATCH and not self._over:
+                line = self._lines.get(block=not lines)
+                if line is None:
+                    self._over = True
+                else:
+                    lines.append(line)
+        return lines
+
+    def _write(self, lines: bytes) -> None:
         # A full disk can take half a line: the next one must not be glued to it.
-        view = memoryview(b"\n" + line if self._broken_off else line)
-        while view:
-            try:
-                written = os.write(self._fd, view)
-                view = view[written:]
-                self._broken_off = bool(view)
-            except BlockingIOError:  # whoever shares it with us has set it so
-                select.select([], [self._fd], [])
+        view = memoryview(b"\n" + lines if self._broken_off else lines)
+        try:
+            while view:
+                try:
+                    written = os.write(self._fd, view)
+                    self._broken_off = view[written - 1] != ord("\n")
+                    view = view[written:]
+                except BlockingIOError:  # whoever shares it with us has set it so
+                    select.select([], [self._fd], [])
+        except OSError:
+            self._lose(min(bytes(view).count(b"\n"), lines.count(b"\n")))
+            raise
