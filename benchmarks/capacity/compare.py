@@ -34,7 +34,7 @@ def delays(
 ) -> Iterator[float | None]:
     """For each turn from its first speech to the first event in it; None where none came."""
     for start, end in person.bursts:
-        if start < since + AFTER_JOIN_S or end + TOLD_WITHIN_S > until:
+        if start < since or end + TOLD_WITHIN_S > until:
             continue
         first = next((s for s, _ in person.segments if start - 0.05 <= s <= end), None)
         if first is not None:
@@ -56,7 +56,8 @@ def speech(observed: Observed, truth: Truth) -> Speech:
                 hard.append((key, person))
             if person.kind != "normal" or since is None:
                 continue
-            told += delays(person, observed.onsets[key], since, observed.until)
+            settled = max(since + AFTER_JOIN_S, observed.settled)
+            told += delays(person, observed.onsets[key], settled, observed.until)
             if key in observed.talk_s:
                 billed_s += observed.talk_s[key]
                 true_s += overlap(person.segments, since, observed.until)

@@ -131,6 +131,7 @@ async def _attach(stage: Stage, watch: Watch, windows: int, say: Say) -> Attache
     try:
         async with _watching(stage, watch, result, watcher):
             await asyncio.sleep(stage.block.settle_s)
+            watcher.observed.settled = time.time()
             for _ in range(windows):
                 window = await _window(stage, watcher)
                 result.windows = [*result.windows, window]

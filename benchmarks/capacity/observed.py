@@ -37,6 +37,8 @@ class Observed:
     issues: list[tuple[Key, float, str]] = field(default_factory=list)
     heard_s: float = 0.0
     """Audio that came to code in Python, as it tells."""
+    settled: float = 0.0
+    """When everybody had joined and the windows began: delays before say more of joining."""
     until: float = 0.0
     """When it was told to stop."""
 

@@ -139,7 +139,7 @@ def large() -> list[Block]:
             f"large {count}",
             (replace(MEETING, rooms=count // 50, participants=50, muted=0.15),),
             (NOBODY, ADAPTIVE) if count == LARGE[-1] else (ADAPTIVE,),
-            settle_s=20,
+            settle_s=45,  # a first look at everybody's microphone takes most of it
             window_s=25,
         )
         for count in LARGE
