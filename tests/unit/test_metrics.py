@@ -61,3 +61,10 @@ def test_two_workers_in_one_process_do_not_share_figures() -> None:
     one, two = Metrics(), Metrics()
     one.job("accepted")
     assert ("pmon_jobs_total", (("result", "accepted"),)) not in samples(two)
+
+
+def test_who_does_not_look_says_nothing_of_the_unwatched() -> None:
+    """A 0 would say that all is well."""
+    name = b"pmon_participants_unwatched"
+    assert name in Metrics().render()[0]
+    assert name not in Metrics(reconcile=False).render()[0]

@@ -78,7 +78,7 @@ class Supervisor:
         )
         self._pool = Pool(settings, self._on_message)
         self._dispatches = DispatchWatch(server)
-        self._metrics = Metrics()
+        self._metrics = Metrics(reconcile=settings.reconcile)
         self._adoption = Adoption(settings, server, self._protocol, self._pool, self._metrics)
         self._busyness = Busyness(self._pool, self._metrics, settings.load_threshold)
         self._totals = Totals()

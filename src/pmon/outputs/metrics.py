@@ -11,9 +11,12 @@ from pmon.monitor.events import AnyEvent
 
 
 class Metrics:
-    """The worker's own registry, so that two workers in one process do not share figures."""
+    """The worker's own registry, so that two workers in one process do not share figures.
 
-    def __init__(self) -> None:
+    One that does not ``reconcile`` does not know who is unwatched, and says nothing of it.
+    """
+
+    def __init__(self, *, reconcile: bool = True) -> None:
         # They double the time series, and nobody reads them.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
@@ -26,7 +29,7 @@ class Metrics:
         self._unwatched = Gauge(
             "pmon_participants_unwatched",
             "Participants whom a dispatch asks to watch, and nobody does; theirs are adopted.",
-            registry=self._registry,
+            registry=self._registry if reconcile else None,
         )
         self._rooms = Gauge("pmon_rooms", "Rooms with a session.", registry=self._registry)
         self._jobs = Counter(
