@@ -120,6 +120,57 @@ def test_a_descriptor_that_does_not_block_loses_nothing(pipe: Pipe, log: logging
     assert len(pipe.read(b"last")) == 901
 
 
+WRITER = f"""
+import logging, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_log_writer import attach
+log = logging.getLogger("pmon")
+writer = attach(log, 1, backlog=10_000)
+for n in range(3000):
+    log.warning(sys.argv[1] * 300)
+writer.drain(60)
+"""
+
+
+def test_lines_of_two_processes_on_one_pipe_stay_whole() -> None:
+    """The media processes log to the supervisor's output; a pipe takes 4 KiB at a time whole."""
+    out_of, into = os.pipe()
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, letter], stdout=into) for letter in "ab"
+    ]
+    os.close(into)
+    with open(out_of, "rb", buffering=8192) as pipe:
+        lines = [line.strip() for line in pipe]
+    assert [writer.wait(30) for writer in writers] == [0, 0]
+    assert sorted(lines) == [b"a" * 300 + b":"] * 3000 + [b"b" * 300 + b":"] * 3000
+
+
+def test_all_is_written_at_the_end(tmp_path: Path, log: logging.Logger) -> None:
+    """A second signal leaves half a second for it."""
+    with (tmp_path / "log").open("wb") as file:
+        writer = attach(log, file.fileno(), backlog=10_000)
+        for n in range(9500):
+            log.warning("%d", n)
+        began = time.monotonic()
+        writer.drain(5)
+        assert time.monotonic() - began < 0.5
+    assert len((tmp_path / "log").read_bytes().splitlines()) == 9500
+
+
+def test_losses_before_the_end_are_told_at_the_end(pipe: Pipe, log: logging.Logger) -> None:
+    pipe.fill()
+    writer = attach(log, pipe.into, backlog=10)
+    for n in range(1000):
+        log.warning("%d", n)
+    writer.drain(0)
+    written = lost = 0
+    while written + lost < 1000:
+        for word in pipe.read(b":"):
+            lost += int(word.removeprefix("lost:")) if word.startswith("lost:") else 0
+            written += word.removesuffix(":").isdigit()
+    assert lost > 0
+
+
 def test_half_a_surrogate_pair_is_no_error(pipe: Pipe, log: logging.Logger) -> None:
     attach(log, pipe.into)
     log.warning("\udc80")

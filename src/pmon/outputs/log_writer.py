@@ -12,13 +12,15 @@ import os
 import queue
 import select
 import threading
-import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 BACKLOG = 10_000
 """Lines that wait while nobody reads; about 6 MB."""
 BATCH = 200
-"""Lines written in one go."""
+"""Lines taken in one go."""
+WHOLE = select.PIPE_BUF
+"""Bytes that a pipe takes whole: several processes write lines to the same one."""
 GATHER_S = 0.02
 """How long lines gather, since waking the writer and writing cost more than a line."""
 
@@ -38,6 +40,7 @@ class LineWriter(logging.handlers.QueueHandler):
         self._fd = fd
         self._broken_off = False
         self._over = False
+        self._ending = threading.Event()
         self._lost = 0
         self._counting = threading.Lock()
         # A daemon, and no file object of Python's: a write that hangs must not keep the exit.
@@ -54,6 +57,7 @@ class LineWriter(logging.handlers.QueueHandler):
 
     def drain(self, deadline_s: float) -> None:
         """Write what waits, if that is possible within ``deadline_s``; take no more after it."""
+        self._ending.set()
         self._put(None)
         self._thread.join(deadline_s)
 
@@ -83,14 +87,20 @@ class LineWriter(logging.handlers.QueueHandler):
     def _run(self) -> None:
         while not self._over:
             lines = self._gather()
-            try:
-                self._write(b"".join(lines))
-            except OSError:
-                continue
-            if lines and (lost := self._take_lost()):
-                _log.warning("log lines were lost", extra={"lost": lost})
-            if not self._over:
-                time.sleep(GATHER_S)
+            written = [self._write(together) for together in _cut(lines)]
+            if any(written) and (lost := self._take_lost()):
+                self._tell(lost)
+            if len(lines) < BATCH:
+                self._ending.wait(GATHER_S)
+        if lost := self._take_lost():
+            self._tell(lost)
+
+    def _tell(self, lost: int) -> None:
+        """Not by way of the queue, which may be full or at its end."""
+        facts = {"lost": lost}
+        text = "log lines were lost"
+        record = _log.makeRecord(_log.name, logging.WARNING, "", 0, text, (), None, extra=facts)
+        self._write(self.prepare(record))
 
     def _gather(self) -> list[bytes]:
         """What waits, at least one line unless that was the last."""
@@ -104,7 +114,8 @@ class LineWriter(logging.handlers.QueueHandler):
                     lines.append(line)
         return lines
 
-    def _write(self, lines: bytes) -> None:
+    def _write(self, lines: bytes) -> bool:
+        """Returns whether that worked; what could not be written is counted as lost."""
         # A full disk can take half a line: the next one must not be glued to it.
         view = memoryview(b"\n" + lines if self._broken_off else lines)
         try:
@@ -117,4 +128,17 @@ class LineWriter(logging.handlers.QueueHandler):
                     select.select([], [self._fd], [])
         except OSError:
             self._lose(min(bytes(view).count(b"\n"), lines.count(b"\n")))
-            raise
+            return False
+        return True
+
+
+def _cut(lines: list[bytes]) -> Iterator[bytes]:
+    """Lines put together as far as a pipe takes them whole."""
+    together = b""
+    for line in lines:
+        if together and len(together) + len(line) > WHOLE:
+            yield together
+            together = b""
+        together += line
+    if together:
+        yield together
