@@ -63,7 +63,14 @@ class Listener:
             actuator.carry_out(change)
         except Exception:
             log.exception("a track was not switched", room=change.room, track=change.track_sid)
+            self._begin_anew(actuator, change)
+
+    def _begin_anew(self, actuator: Actuator, change: Change) -> None:
+        """What fails here as well must not keep the other changes from being carried out."""
+        try:
             actuator.not_carried_out(change.track_sid)
+        except Exception:
+            log.exception("a track was not given up", room=change.room, track=change.track_sid)
 
     def _come_back(self) -> None:
         if self._timer is not None:

@@ -214,8 +214,8 @@ class Subscriptions:
     def not_carried_out(self, track_sid: str) -> None:
         """A track could not be switched: it is given up, and asked for again after a while."""
         if track_sid in self._subscriptions:
-            self._unsubscribe(track_sid)
             self._refuse(track_sid)
+            self._unsubscribe(track_sid)
 
     # --- the meters
 
@@ -372,7 +372,7 @@ class Subscriptions:
                 cast("rtc.RemoteAudioTrack", subscription.track),
                 subscription.meters,
                 lambda transitions: self._heard(sid, transitions),
-                lambda: self._sounds(sid, subscription),
+                lambda: self._sounds(sid),
             )
 
     def _drop(self, sid: str) -> None:
@@ -403,11 +403,10 @@ class Subscriptions:
             self._monitor.audio(sid, reading)
         self._in_background(tap.aclose())
 
-    def _sounds(self, sid: str, subscription: _Subscription) -> None:
+    def _sounds(self, sid: str) -> None:
         """The first sound since it was opened."""
         now = time.monotonic()
-        if subscription.rested:
-            self._monitor.listening(sid, "pcm", now)
+        self._monitor.listening(sid, "pcm", now)
         self._plan.started(now, sid)
         self._listener.settle()
 
