@@ -169,6 +169,17 @@ class TestNoPlaceLeft:
         seen = look(connections=(Connection("pmon-other", frozenset({"AW_other"}), adopts=False),))
         assert ask(seen).join
 
+    def test_a_job_that_was_lost_on_its_way_to_a_full_worker_goes_to_another(self) -> None:
+        """The server lists it as that worker's, whose connection is there."""
+        seen = look(job("AJ_1", "AW_us"), connections=(OURS, OTHER))
+        full = ask(seen, takes=False)
+        assert (full.disown, full.unwatched) == ([KEY], {KEY})
+        assert adopts(ask(seen, workers=("AW_other",))) == []
+        said = Connection("pmon-us", OURS.workers, adopts=False, disowned=frozenset({KEY.mark}))
+        seen = look(job("AJ_1", "AW_us"), connections=(said, OTHER))
+        assert adopts(ask(seen, workers=("AW_other",))) == ["ann"]
+        assert adopts(judge(seen, ["AW_us"], {}, FREE, disowned=[KEY], takes=False)) == []
+
     def test_our_own_mark_is_older_than_what_we_know(self) -> None:
         full = Connection("pmon-us", frozenset({"AW_us"}), adopts=False)
         assert adopts(ask(look(connections=(full,)))) == ["ann"]
@@ -232,14 +243,17 @@ def rooms(draw: st.DrawFn) -> RoomLook:
 class Fleet:
     """Workers that apply the rule in turns; what their connections carry is renewed at each."""
 
-    def __init__(self, seen: RoomLook, places: dict[str, int]) -> None:
+    def __init__(self, seen: RoomLook, places: dict[str, int], lost: set[str]) -> None:
         self._seen = seen
         self._places = places
         self._inside = {w for c in seen.connections for w in c.workers}
         self.held: dict[str, dict[Key, str]] = {w: {} for w in places}
+        self._disowned: dict[str, set[Key]] = {w: set() for w in places}
         self._marks = {w: Connection(f"pmon-{w}", frozenset({w})) for w in places}
         present = {a.identity for a in seen.attendees}
         for known in seen.dispatches[0].jobs:
+            if known.id in lost:
+                continue  # on its way, or its session was one of another sid
             if known.worker in self._inside and known.participant in present:
                 self.held[known.worker][Key("AD_1", known.participant)] = known.id
 
@@ -250,7 +264,9 @@ class Fleet:
         held = self.held[worker]
         inside = tuple(self._marks[w] for w in sorted(self._inside))
         seen = msgspec.structs.replace(self._seen, connections=inside)
-        judgement = judge(seen, [worker], held, FREE, takes=self.free(worker) > 0)
+        takes, disowned = self.free(worker) > 0, self._disowned[worker]
+        judgement = judge(seen, [worker], held, FREE, takes=takes, disowned=disowned)
+        disowned |= set(judgement.disown)
         for key in judgement.give_up:
             del held[key]
         if judgement.join:
@@ -265,6 +281,7 @@ class Fleet:
             frozenset({worker}),
             adopts=self.free(worker) > 0,
             adopted=frozenset(key.mark for key, name in held.items() if is_adopted(name)),
+            disowned=frozenset(key.mark for key in disowned - held.keys()),
         )
 
 
@@ -273,7 +290,9 @@ def test_in_the_end_everybody_is_watched_once(seen: RoomLook, data: st.DataObjec
     """Wherever there is a place left, in the room or in a worker that has not joined it."""
     workers = sorted({w for c in seen.connections for w in c.workers} | {"AW_8", "AW_9"})
     places = {w: data.draw(st.integers(0, 6), label=w) for w in workers}
-    fleet = Fleet(seen, places)
+    names = [known.id for known in seen.dispatches[0].jobs]
+    lost = data.draw(st.sets(st.sampled_from(names)), label="lost") if names else set()
+    fleet = Fleet(seen, places, lost)
     for _ in range(len(workers) + 2):
         for worker in data.draw(st.permutations(workers)):
             fleet.turn(worker)

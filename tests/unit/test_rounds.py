@@ -21,7 +21,11 @@ STANDUP = RoomCount("standup", "RM_1", 2)
 
 
 def unwatched(*names: str, join: bool = False) -> Judgement:
-    return Judgement(adopt=[(DISPATCH, Attendee(name, "PA")) for name in names], join=join)
+    return Judgement(
+        adopt=[(DISPATCH, Attendee(name, "PA")) for name in names],
+        unwatched={Key("AD_1", name) for name in names},
+        join=join,
+    )
 
 
 def looked(
@@ -170,3 +174,13 @@ def test_rooms_of_others_cost_little() -> None:
     for name in third:
         rounds.nothing(name, 5.0)
     assert set(rounds.rooms(busier, {}, ELSEWHERE_S)) >= set(first)
+
+
+def test_the_grace_does_not_begin_anew_when_others_are_to_adopt_in_between() -> None:
+    """A worker that is full now and then would put it off for ever."""
+    rounds = Rounds()
+    rounds.rooms([STANDUP], {}, 0.0)
+    assert looked(rounds, unwatched("ann"), 0.0) == []
+    assert looked(rounds, Judgement(unwatched={Key("AD_1", "ann")}), GRACE_S / 2) == []
+    assert rounds.unwatched == 0, "they count with whoever is to adopt them"
+    assert looked(rounds, unwatched("ann"), GRACE_S) == ["ann"]

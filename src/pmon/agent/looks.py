@@ -23,12 +23,13 @@ from pmon.monitor.inputs import (
     ADOPTED_ATTRIBUTE,
     ADOPTS_ATTRIBUTE,
     AGENT_ATTRIBUTE,
+    DISOWNED_ATTRIBUTE,
     WORKERS_ATTRIBUTE,
 )
 from pmon.settings import JobType
 
 IDENTITY_PREFIX = "pmon-"
-MARKS_KEPT = 6000
+MARKS_KEPT = 3000
 """The server takes attributes of 64,000 characters in all."""
 
 
@@ -112,19 +113,28 @@ def attributes_of(connection: Connection) -> dict[str, str]:
     return {
         WORKERS_ATTRIBUTE: ",".join(sorted(connection.workers)),
         ADOPTS_ATTRIBUTE: "yes" if connection.adopts else "no",
-        ADOPTED_ATTRIBUTE: "".join(sorted(connection.adopted)[:MARKS_KEPT]),
+        ADOPTED_ATTRIBUTE: _together(connection.adopted),
+        DISOWNED_ATTRIBUTE: _together(connection.disowned),
     }
 
 
 def _connection(participant: models.ParticipantInfo) -> Connection:
-    workers = participant.attributes.get(WORKERS_ATTRIBUTE, "")
-    marks = participant.attributes.get(ADOPTED_ATTRIBUTE, "")
+    attributes = participant.attributes
     return Connection(
         participant.identity,
-        workers=frozenset(filter(None, workers.split(","))),
-        adopts=participant.attributes.get(ADOPTS_ATTRIBUTE) == "yes",
-        adopted=frozenset(marks[at : at + MARK_CHARS] for at in range(0, len(marks), MARK_CHARS)),
+        workers=frozenset(filter(None, attributes.get(WORKERS_ATTRIBUTE, "").split(","))),
+        adopts=attributes.get(ADOPTS_ATTRIBUTE) == "yes",
+        adopted=_apart(attributes.get(ADOPTED_ATTRIBUTE, "")),
+        disowned=_apart(attributes.get(DISOWNED_ATTRIBUTE, "")),
     )
+
+
+def _together(marks: Iterable[str]) -> str:
+    return "".join(sorted(marks)[:MARKS_KEPT])
+
+
+def _apart(marks: str) -> frozenset[str]:
+    return frozenset(marks[at : at + MARK_CHARS] for at in range(0, len(marks), MARK_CHARS))
 
 
 def _dispatch(dispatch: api.AgentDispatch) -> ListedDispatch:

@@ -61,6 +61,8 @@ class Connection(msgspec.Struct, frozen=True):
     """Its worker has a place for whom nobody watches."""
     adopted: frozenset[str] = frozenset()
     """The marks of those whom it watches without a job."""
+    disowned: frozenset[str] = frozenset()
+    """The marks of those whose listed job it does not have and has no place for."""
 
 
 class Attendee(msgspec.Struct, frozen=True):
@@ -109,6 +111,10 @@ class Judgement(msgspec.Struct):
     """Of them those whose job was listed: no other is on its way."""
     give_up: list[Key] = []
     """We watch them, and another worker does or is to."""
+    unwatched: set[Key] = set()
+    """All whom nobody watches, whoever is to adopt them."""
+    disown: list[Key] = []
+    """The jobs of these are listed as ours, were lost, and there is no place for them."""
     join: bool = False
     """No worker that adopts has a connection here: join, and look again."""
     shared: bool = False
@@ -133,6 +139,7 @@ def judge(
     targets: Mapping[str, str],
     *,
     ended: Collection[tuple[Key, str]] = (),
+    disowned: Collection[Key] = (),
     takes: bool = True,
 ) -> Judgement:
     """Apply the rule to a room: the newest job whose worker is still there owns its participant,
@@ -140,7 +147,8 @@ def judge(
     adopt, which their names decide.
 
     ``workers`` are all ids that this worker has had, ``held`` its jobs of this room, ``ended``
-    those that are over, with the participant's sid then, and ``takes`` whether it has a place left.
+    those that are over, with the participant's sid then, ``disowned`` what it was told to disown
+    before, and ``takes`` whether it has a place left.
     ``targets`` has the dispatches that can be worked for, with the one identity that each is for,
     if it is.
     """
@@ -159,6 +167,8 @@ def judge(
                 continue
             key = Key(dispatch.id, attendee.identity)
             newest = jobs.newest.get(attendee.identity)
+            if newest is not None and _is_disowned(newest, key, workers, disowned, others):
+                newest = None
             claims = [c for c in others if key.mark in c.adopted]
             if key in held:
                 if newest is not None:
@@ -171,10 +181,16 @@ def judge(
             if (key, attendee.sid) in ended:
                 continue  # for a reason
             if newest is None:
-                mine = not claims and (not takers or winner(key, takers) in ours)
+                watched = bool(claims)
+                mine = not watched and (not takers or winner(key, takers) in ours)
             else:
                 # A job of ours that never began: it was lost on its way to us.
-                mine = newest.worker in workers and (bool(ours) or not takers)
+                watched = newest.worker not in workers
+                mine = not watched and (bool(ours) or not takers)
+                if mine and ours and not takes:
+                    judgement.disown.append(key)
+            if not watched:
+                judgement.unwatched.add(key)
             if mine:
                 judgement.adopt.append((dispatch, attendee))
                 if attendee.sid in jobs.lost and not others:
@@ -196,6 +212,19 @@ def _loses(key: Key, ours: Collection[Connection], claims: Collection[Connection
     """Whether another's claim to somebody whom we adopted, too, is the better one; nothing is given
     up while our own connection is away."""
     return bool(ours) and bool(claims) and winner(key, [*ours, *claims]) not in ours
+
+
+def _is_disowned(
+    job: ListedJob,
+    key: Key,
+    workers: Collection[str],
+    disowned: Collection[Key],
+    others: Iterable[Connection],
+) -> bool:
+    """Whether the worker of a listed job has said that it neither has it nor has a place for it."""
+    if job.worker in workers:
+        return key in disowned
+    return any(job.worker in c.workers and key.mark in c.disowned for c in others)
 
 
 def _is_anothers(

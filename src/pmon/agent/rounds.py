@@ -37,8 +37,10 @@ class _Known(msgspec.Struct):
     due: float = 0.0
     ours: bool = True
     """It has a dispatch for us, as far as is known."""
-    unwatched: dict[Key, float] = {}
-    """Since when."""
+    since: dict[Key, float] = {}
+    """When somebody was first seen unwatched, whoever is to adopt them."""
+    unwatched: set[Key] = set()
+    """Whom we are to adopt and have not."""
 
 
 class Rounds:
@@ -100,7 +102,8 @@ class Rounds:
         """The room has no dispatch for us."""
         if room in self._rooms:
             state = self._rooms[room]
-            state.due, state.ours, state.unwatched = now + ELSEWHERE_S, False, {}
+            state.due, state.ours = now + ELSEWHERE_S, False
+            state.since, state.unwatched = {}, set()
 
     def looked(
         self,
@@ -118,17 +121,17 @@ class Rounds:
         """
         state = self._rooms[room]
         state.ours = True
-        since, state.unwatched = state.unwatched, {}
+        state.since = {key: state.since.get(key, now) for key in judgement.unwatched}
+        state.unwatched = set()
         ripe: list[tuple[ListedDispatch, Attendee]] = []
         for dispatch, attendee in judgement.adopt:
             key = Key(dispatch.id, attendee.identity)
-            seen_at = since.get(key, now)
-            due = now - seen_at >= GRACE_S or key in judgement.orphans
+            due = now - state.since[key] >= GRACE_S or key in judgement.orphans
             taken = due and len(ripe) < min(allowed, self._left)
             if taken:
                 ripe.append((dispatch, attendee))
             if judgement.join or not taken:
-                state.unwatched[key] = seen_at
+                state.unwatched.add(key)
         self._left -= 0 if judgement.join else len(ripe)
         soon = judgement.shared or judgement.join or adopted or judgement.adopt
         state.due = now + (ROUND_S if soon else RARELY_S)

@@ -60,6 +60,8 @@ class Adoption:
         self._ended: dict[str, set[tuple[Key, str]]] = {}
         """By room, whom we watch no more although they may be there, with their sid then."""
         self._given_up: set[str] = set()
+        self._disowned: dict[str, set[Key]] = {}
+        """By room, whose jobs were lost while there was no place for them."""
         self._metadata: dict[str, JobMetadata | None] = {}
         """By dispatch; None is metadata that is refused."""
 
@@ -112,6 +114,7 @@ class Adoption:
             return
         there = {room.name for room in rooms}
         self._ended = {room: ended for room, ended in self._ended.items() if room in there}
+        self._disowned = {room: keys for room, keys in self._disowned.items() if room in there}
         counts = [RoomCount(room.name, room.sid, room.num_participants) for room in rooms]
         due = set(self._rounds.rooms(counts, self._watched(), time.monotonic()))
         for room in rooms:
@@ -134,6 +137,7 @@ class Adoption:
             held,
             {dispatch: decoded.participant_identity for dispatch, decoded in metadata.items()},
             ended=self._ended.get(look.room, ()),
+            disowned=self._disowned.get(look.room, ()),
             takes=self._protocol.free > 0,
         )
         ripe = self._rounds.looked(
@@ -143,6 +147,8 @@ class Adoption:
             allowed=self._protocol.free,
             adopted=[key for key, job in held.items() if is_adopted(job)],
         )
+        if judgement.disown:
+            self._disowned.setdefault(look.room, set()).update(judgement.disown)
         for key in judgement.give_up:
             self._given_up.add(held[key])
             self._pool.handle(msg.EndJob(job=held[key], reason="watched_elsewhere"))
@@ -154,7 +160,10 @@ class Adoption:
 
     async def _renew(self, look: RoomLook) -> None:
         """Let our connections carry the id that we have now, and whom we have adopted."""
-        adopted = {key.mark for key, job in self._held(look.room).items() if is_adopted(job)}
+        held = self._held(look.room)
+        # A later job of theirs is held like any other.
+        disowned = self._disowned.get(look.room, set())
+        disowned -= held.keys()
         for connection in look.connections:
             if connection.workers.isdisjoint(self._workers):
                 continue
@@ -162,7 +171,8 @@ class Adoption:
                 connection.identity,
                 workers=frozenset(self._workers),
                 adopts=self._protocol.free > 0,
-                adopted=frozenset(adopted),
+                adopted=frozenset(key.mark for key, job in held.items() if is_adopted(job)),
+                disowned=frozenset(key.mark for key in disowned),
             )
             if now != connection:
                 await self._looks.renew(look.room, connection.identity, attributes_of(now))

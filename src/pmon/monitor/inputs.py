@@ -17,6 +17,9 @@ ADOPTS_ATTRIBUTE = "pmon.adopts"
 """Of pmon's own connections: ``yes`` while their worker takes whom nobody watches."""
 ADOPTED_ATTRIBUTE = "pmon.adopted"
 """Of pmon's own connections: the marks of those whom their worker has taken so."""
+DISOWNED_ATTRIBUTE = "pmon.disowned"
+"""Of pmon's own connections: the marks of those whose job for their worker was lost, and for whom
+that had no place afterwards."""
 
 
 class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
