@@ -92,7 +92,10 @@ def test_whoever_stops_it_in_the_middle_leaves_nothing_running(
     env: dict[str, str], how: signal.Signals, tmp_path: Path
 ) -> None:
     env["TMPDIR"] = str(tmp_path)
+    # A shell that runs the tests in the background has it ignored, which a child would inherit.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen([PMON, "demo"], env=env, stdout=subprocess.PIPE, text=True) as demo:
+        signal.signal(signal.SIGINT, before)
         assert demo.stdout is not None
         while "alice speaks" not in demo.stdout.readline():
             assert demo.poll() is None
