@@ -26,8 +26,8 @@ with warnings.catch_warnings():
     import audioop
 
 SAMPLE_RATE = 48_000
-TURNS = 200
-CALLS = 400
+TURNS = 500
+CALLS = 200
 
 
 def block(samples: int = 480) -> npt.NDArray[np.int16]:

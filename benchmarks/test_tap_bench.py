@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -107,12 +108,15 @@ def test_the_tap_adds_less_than_the_meters_cost(benchmark: BenchmarkFixture, tap
     whole, nearly_empty = audio(handle), audio(handle, count=1)
     _tap.event(nearly_empty)
     assert meters.samples_per_channel == 1
-    full = min(native_frames(whole, 2000) for _ in range(TURNS))
-    around = min(native_frames(nearly_empty, 2000) for _ in range(TURNS))
-    benchmark.extra_info |= {"around_us": around * 1e6, "whole_us": full * 1e6}
+    # In short turns close together: the speed of a shared machine changes between long ones.
+    frames = whole, nearly_empty, b""
+    turns = [[native_frames(frame, 200) for frame in frames] for _ in range(200)]
+    # The call from Python is not the tap's, and the SDK makes none.
+    share = statistics.median((around - call) / (full - call) for full, around, call in turns)
+    benchmark.extra_info |= {"share_of_the_tap": share}
     benchmark(_tap.event, nearly_empty)
     stream.remove()
-    assert around < full / 2
+    assert share < 0.5
 
 
 @pytest.mark.benchmark(group="tap")

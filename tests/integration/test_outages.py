@@ -17,7 +17,13 @@ from pmon.media.phrases import phrases
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("refuse_s", [0.0, 3.0], ids=["resumed", "made again"])
+@pytest.mark.parametrize(
+    "refuse_s",
+    [
+        pytest.param(0.0, id="resumed", marks=pytest.mark.system),
+        pytest.param(3.0, id="made again"),
+    ],
+)
 async def test_a_broken_room_connection_loses_nothing_that_was_measured(
     start_worker: StartWorker, dispatch: Dispatch, join: Join, wiretap: Wiretap, refuse_s: float
 ) -> None:

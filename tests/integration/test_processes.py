@@ -41,7 +41,9 @@ async def gone(process: psutil.Process, within_s: float = 15) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.system)]
+)
 async def test_the_sessions_of_a_process_that_dies_go_on_in_another(
     start_worker: StartWorker,
     dispatch: Dispatch,
@@ -79,6 +81,7 @@ async def test_the_sessions_of_a_process_that_dies_go_on_in_another(
     assert 0.5 < ended["summary"]["coverage"]["unobserved_s"] < 15
 
 
+@pytest.mark.system
 async def test_a_process_that_is_too_large_is_replaced_without_a_gap(
     start_worker: StartWorker, dispatch: Dispatch, join: Join, lkapi: api.LiveKitAPI, room: str
 ) -> None:

@@ -102,6 +102,7 @@ async def test_a_target_alone_is_watched(
     assert ended["participant_kind"] == "standard"
 
 
+@pytest.mark.system
 async def test_another_process_goes_on_watching_all(
     start_worker: StartWorker, dispatch: Dispatch, join: Join, room: str
 ) -> None:
