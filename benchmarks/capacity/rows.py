@@ -198,7 +198,7 @@ def quick() -> list[Block]:
         (talking,),
         (NOBODY, FLOOR, NATIVE, PORTABLE, EACH),
         windows=1,
-        window_s=6,
+        window_s=15,  # long enough for some whole turns
         settle_s=3,
     )
     four = Watch("2 processes", "pmon", {"PMON_WORKERS": "2"})
