@@ -100,7 +100,7 @@ class EventLog:
     """Writes each event as one line: its JSON object, a sentence and a level.
 
     ``log_format`` is that of ``configure``. In a full room most lines are events, so as JSON they
-    are put together from the parts, which is five times as fast.
+    are put together from the parts, past structlog's processors.
     """
 
     def __init__(self, log_format: str) -> None:
