@@ -97,6 +97,8 @@ class LineWriter(logging.handlers.QueueHandler):
 
     def _tell(self, lost: int) -> None:
         """Not by way of the queue, which may be full or at its end."""
+        if not _log.isEnabledFor(logging.WARNING):
+            return
         facts = {"lost": lost}
         text = "log lines were lost"
         record = _log.makeRecord(_log.name, logging.WARNING, "", 0, text, (), None, extra=facts)
