@@ -169,7 +169,7 @@ def judge(
             newest = jobs.newest.get(attendee.identity)
             if newest is not None and _is_disowned(newest, key, workers, disowned, others):
                 newest = None
-            claims = [c for c in others if key.mark in c.adopted]
+            claims = _claims(key, others)
             if key in held:
                 if newest is not None:
                     lost = _is_anothers(held[key], jobs.listed, newest, workers)
@@ -206,6 +206,14 @@ def winner(key: Key, connections: Iterable[Connection]) -> Connection | None:
         return hashlib.sha256(f"{connection.identity}\0{key.participant}".encode()).digest()
 
     return max(connections, key=weight, default=None)
+
+
+def _claims(key: Key, others: Collection[Connection]) -> list[Connection]:
+    """Those of other workers that have adopted them."""
+    if not others:
+        return []  # as a rule, and a mark is a hash
+    mark = key.mark
+    return [c for c in others if mark in c.adopted]
 
 
 def _loses(key: Key, ours: Collection[Connection], claims: Collection[Connection]) -> bool:

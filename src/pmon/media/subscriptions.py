@@ -42,7 +42,7 @@ class _Subscription:
         """The listening plan knows of it and says when it is heard or seen."""
         self.muted = False
         self.rested = False
-        """It was disabled at times, so what it is known by has to be said."""
+        """A video that was disabled at times, so that the monitor has to be told of looks."""
         self.meters: TrackMeters | None = None
         self.tap: AudioTap | None = None
 
@@ -207,7 +207,6 @@ class Subscriptions:
             self._close_tap(change.track_sid, subscription)
             if change.reason != "muted":
                 self._enable(subscription, False)
-                subscription.rested = True
                 self._monitor.listening(change.track_sid, change.rests_on, now)
         self._on_change()
 
