@@ -159,7 +159,7 @@ class Host:
     def _end(
         self, room: WatchedRoom, reason: EndReason, now: float, *, job: str = "", dispatch: str = ""
     ) -> None:
-        room.connection.tick(now)  # the meters' last word before the summary
+        room.last_word(now)  # before the summary
         if job:
             room.monitor.end_job(job, reason, now)
         else:
@@ -223,6 +223,7 @@ class Host:
             log.exception("no load this time")
 
     def _tell_status(self, now: float) -> None:
+        self._each_room(lambda room: room.connection.read(now))
         try:
             self._emit(self.status(now))
         except Exception:

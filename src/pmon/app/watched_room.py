@@ -145,8 +145,14 @@ class WatchedRoom:
         finally:
             self._sending = None
 
+    def last_word(self, now: float) -> None:
+        """Bring what the meters know by now to the monitor."""
+        self.connection.tick(now)
+        self.connection.read(now)
+
     def hand_over(self, now: float) -> None:
         """Say the last of everything: another process goes on from here."""
+        self.last_word(now)
         self.tick(now)
         self.checkpoint(self.monitor.sessions.all())
         self._emit = lambda _: None

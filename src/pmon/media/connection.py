@@ -111,13 +111,17 @@ class RoomConnection:
         self._subscriptions.apply()
 
     def tick(self, now: float) -> None:
-        """Bring the meters' readings to the monitor and start a look at the video counters."""
-        self._subscriptions.read(now)
+        """Look after streams that ran dry and start a look at the video counters."""
+        self._subscriptions.look_after(now)
         every_s = VIDEO_EVERY_S if self._listener.plan.shedding.looks == "always" else LOOK_EVERY_S
         due = now - self._video_at >= every_s
         if due and self.connected and self._subscriptions.watching and self._video_task is None:
             self._video_at = now
             self._video_task = asyncio.create_task(self._read_video())
+
+    def read(self, now: float) -> None:
+        """Bring the totals of all meters to the monitor, before its sums are told."""
+        self._subscriptions.read(now)
 
     def hang_up(self) -> None:
         """Stop listening everywhere, with the last words told to the monitor."""

@@ -45,6 +45,8 @@ class _Subscription:
         """A video that was disabled at times, so that the monitor has to be told of looks."""
         self.meters: TrackMeters | None = None
         self.tap: AudioTap | None = None
+        self.closely = False
+        """It is heard for a look, which its level decides about."""
 
 
 class Subscriptions:
@@ -201,6 +203,7 @@ class Subscriptions:
                 subscription.rested = True
                 self._monitor.looking(change.track_sid, change.enabled, now)
         elif change.enabled:
+            subscription.closely = change.reason != "always"
             self._enable(subscription, True)
             self._open_tap(change.track_sid, subscription)
         else:
@@ -218,13 +221,21 @@ class Subscriptions:
 
     # --- the meters
 
-    def read(self, now: float) -> None:
-        """Give the monitor the meters' totals, and end speech on streams that ran dry."""
+    def look_after(self, now: float) -> None:
+        """End speech on streams that ran dry, and ask again for what did not come."""
         for sid, subscription in self._subscriptions.items():
             if subscription.track is None and now - subscription.asked_at >= RETRY_S:
                 self._ask(subscription, now)
             if subscription.tap is not None and subscription.meters is not None:
                 self._speech(sid, subscription.meters.expire(now))
+                if subscription.closely:
+                    self._tell_level(sid, subscription.meters, now)
+        self._listener.settle()
+
+    def read(self, now: float) -> None:
+        """Give the monitor the meters' totals, and the plan every level."""
+        for sid, subscription in self._subscriptions.items():
+            if subscription.tap is not None and subscription.meters is not None:
                 for reading in subscription.meters.readings():
                     self._monitor.audio(sid, reading)
                 self._tell_level(sid, subscription.meters, now)

@@ -30,7 +30,7 @@ class Packet(msgspec.Struct, frozen=True):
     destination_identities: list[str]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Session:
     identity: str
     preferences: NotificationPreferences
@@ -67,6 +67,7 @@ class Notices:
         self._enabled = enabled
         self._is_monitored = is_monitored
         self._sessions: dict[str, _Session] = {}
+        self._by_identity: dict[str, list[_Session]] = {}
         self._active: dict[str, bool] = {}
         """Who can receive data, and whether they are an agent."""
         self._welcomes: dict[str, float] = {}
@@ -82,7 +83,10 @@ class Notices:
         """A session began, or goes on with the preferences of another job."""
         if not self._enabled:
             return
-        session = self._sessions.setdefault(session_id, _Session(identity, preferences))
+        session = self._sessions.get(session_id)
+        if session is None:
+            session = self._sessions[session_id] = _Session(identity, preferences)
+            self._by_identity.setdefault(identity, []).append(session)
         session.preferences = preferences
 
     def resume(self, identity: str) -> None:
@@ -136,7 +140,7 @@ class Notices:
         return self._sent_at[0] + PER_S if len(self._sent_at) == SENDS else float("-inf")
 
     def _of(self, identity: str) -> list[_Session]:
-        return [s for s in self._sessions.values() if s.identity == identity]
+        return self._by_identity.get(identity, [])
 
     def _ask_for_welcome(self, identity: str) -> None:
         if identity not in self._active or not self._is_monitored(identity):
@@ -183,7 +187,9 @@ class Notices:
             # Nobody will say any more that a turn is over. Changes that wait are still told.
             self._change("speaking_alerts", session, False, False, event)
         del self._sessions[event.session]
+        self._by_identity[identity].remove(session)
         if not self._of(identity):
+            del self._by_identity[identity]
             self._welcomes.pop(identity, None)
             self._welcomed.pop(identity, None)
             self._told.pop(("speaking_alerts", identity), None)
