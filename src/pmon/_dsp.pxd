@@ -87,6 +87,7 @@ cdef struct speaking_t:
     double loudest
     modulation_t coarse                 # of 20 ms
     modulation_t fine                   # of 10 ms
+    int expected_blocks                 # for so long speech needs no proof, see speaking_expect
     int quiet_blocks
     double quiet_voice[HANGOVER_BLOCKS]  # of the quiet blocks since the last speech
     double quiet_power[HANGOVER_BLOCKS]
@@ -120,6 +121,7 @@ cdef void speaking_init(
     speaking_t *detector, int sample_rate, int num_channels, double threshold
 ) noexcept nogil
 cdef int speaking_feed(speaking_t *detector, const int16_t *samples, Py_ssize_t n) noexcept nogil
+cdef void speaking_expect(speaking_t *detector) noexcept nogil
 cdef void speaking_end_run(speaking_t *detector) noexcept nogil
 
 cdef void frame_rate_init(frame_rate_t *meter, double window_s, int capacity) noexcept nogil

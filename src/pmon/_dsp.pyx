@@ -36,6 +36,8 @@ cdef extern from *:
     #define PMON_SCALE (32768.0 * 32768.0)
     #define PMON_ONSET_BLOCKS 3      /* loud for 30 ms begins a run */
     #define PMON_SOFT_BLOCKS 3       /* see _moves */
+    #define PMON_EXPECTED_BLOCKS 150 /* 1.5 s, see speaking_expect */
+    #define PMON_TRUSTED_BLOCKS 5    /* 50 ms of what is expected are enough */
     #define PMON_WORD_BLOCKS 100     /* 1 s, well under the age of the floor */
     #define PMON_PEAK_DECAY 0.98     /* of a run's peak, a block: 9 dB/s */
     #define PMON_ON 7.943            /* 9 dB over the floor */
@@ -49,6 +51,8 @@ cdef extern from *:
     const double SCALE "PMON_SCALE"
     const int ONSET_BLOCKS "PMON_ONSET_BLOCKS"
     const int SOFT_BLOCKS "PMON_SOFT_BLOCKS"
+    const int EXPECTED_BLOCKS "PMON_EXPECTED_BLOCKS"
+    const int TRUSTED_BLOCKS "PMON_TRUSTED_BLOCKS"
     const int WORD_BLOCKS "PMON_WORD_BLOCKS"
     const double PEAK_DECAY "PMON_PEAK_DECAY"
     const double ON "PMON_ON"

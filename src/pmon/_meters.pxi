@@ -225,6 +225,14 @@ cdef class Meters:
             found += _transitions(taken, count)
         return found
 
+    def expect(self) -> None:
+        """Take what is loud enough for speech in the next 1.5 s of audio: others say it is."""
+        cdef int i
+        tap_lock(&self.meters.mutex)
+        for i in range(self.meters.count):
+            speaking_expect(&self.meters.detectors[i].speaking)
+        tap_unlock(&self.meters.mutex)
+
     def stop(self, double dry_since=INFINITY) -> list:
         """End speech at its last block: mute, dry. What is fed later begins anew in time.
 

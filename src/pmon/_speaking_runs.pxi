@@ -27,6 +27,8 @@ cdef void _speaking_block(speaking_t *detector) noexcept nogil:
     detector.smoothed = 0.5 * (detector.voice + detector.previous)
     detector.previous = detector.voice
     _speaking_hear_loudness(detector)
+    if detector.expected_blocks:
+        detector.expected_blocks -= 1
     if not detector.in_run:
         _speaking_wait(detector)
     if detector.in_run:
@@ -116,7 +118,9 @@ cdef void _speaking_go_on(speaking_t *detector) noexcept nogil:
         detector.quiet_voice[detector.quiet_blocks] = detector.smoothed
         detector.quiet_power[detector.quiet_blocks] = detector.power
         detector.quiet_blocks += 1
-    if _moves(&detector.coarse):
+    if _moves(&detector.coarse) or (
+        detector.expected_blocks and detector.run_blocks >= TRUSTED_BLOCKS
+    ):
         _speaking_accept(detector)
     if detector.quiet_blocks == HANGOVER_BLOCKS:
         _speaking_accept_word(detector)
@@ -197,6 +201,14 @@ cdef void _speaking_close_run(speaking_t *detector) noexcept nogil:
         detector.speech_energy += detector.run_energy
         detector.speech_blocks += detector.run_blocks
         _speaking_tell(detector, False, detector.run_end)
+
+
+cdef void speaking_expect(speaking_t *detector) noexcept nogil:
+    """Believe for 1.5 s that what is loud enough is speech, since somebody else has said so.
+
+    A stream that begins in the middle of a vowel shows for up to 0.7 s nothing that moves.
+    """
+    detector.expected_blocks = EXPECTED_BLOCKS
 
 
 cdef void speaking_end_run(speaking_t *detector) noexcept nogil:

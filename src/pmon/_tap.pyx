@@ -22,6 +22,7 @@ from pmon._dsp cimport (
     level_init,
     level_meter_t,
     speaking_end_run,
+    speaking_expect,
     speaking_feed,
     speaking_init,
     speaking_t,

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -148,6 +149,21 @@ def test_what_json_cannot_say_is_logged_all_the_same() -> None:
     stream = written("json")
     structlog.get_logger("pmon.x").info("odd", path="\udc80", thing=object, nested={1j: 2})
     assert only_line(stream)["message"] == "odd"
+
+
+def test_a_line_is_the_same_by_way_of_the_writers_thread(tmp_path: Path) -> None:
+    """Events go past the formatter there, which must not show."""
+    event = every_type()[5]
+    stream = written("json")
+    log.EventLog("json").event(event)
+    with (tmp_path / "log").open("w") as file:
+        log.configure("json", "info", file)
+        log.EventLog("json").event(event)
+        log.drain(5)
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    facts, expected = json.loads(line), only_line(stream)
+    del facts["timestamp"], expected["timestamp"]
+    assert facts == expected
 
 
 @pytest.mark.parametrize(("level", "count"), [("info", 2), ("warning", 1), ("error", 0)])

@@ -135,3 +135,49 @@ def test_a_hundred_thresholds_break_nothing() -> None:
 def test_a_threshold_that_makes_no_sense_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match="threshold must be above 0"):
         Meters(RATE, 1).listen([threshold])
+
+
+def told_after(*, expected: bool, floor_samples: Int16 | None = None) -> float | None:
+    """Seconds from the middle of a vowel, where a stream begins, until speech is told."""
+    meters = TrackMeters(RATE, 1, [0.01])
+    at = 0.0
+    if floor_samples is not None:
+        for frame in np.split(floor_samples, len(floor_samples) // FRAME):
+            at += 0.1
+            meters.feed(frame, at)
+        meters.stop()
+    if expected:
+        meters.expect()
+    vowel = say("mail")[round(0.34 * RATE) :]
+    block = RATE // 100
+    for index in range(100):
+        if meters.feed(vowel[index * block : (index + 1) * block], at + index / 100):
+            return (index + 1) / 100
+    return None
+
+
+def test_who_is_called_a_speaker_is_heard_at_once_in_the_middle_of_a_vowel() -> None:
+    """A vowel does not move, so it took 0.6 s to be sure of it: too long for an event."""
+    proven, expected = told_after(expected=False), told_after(expected=True)
+    assert proven is not None and proven > 0.4
+    assert expected is not None and expected <= 0.1
+
+
+def test_noise_that_the_server_may_take_for_a_voice_is_not_believed() -> None:
+    noise = np.random.default_rng(1).normal(0, 32768 * 10 ** (-36 / 20), 3 * RATE)
+    loud = noise.astype(np.int16)
+    meters = TrackMeters(RATE, 1, [0.01])
+    play(meters, loud, start=0.0)
+    meters.stop()
+    meters.expect()
+    assert play(meters, loud, start=10.0) == []
+
+
+def test_what_is_expected_must_come_soon_and_be_loud_enough() -> None:
+    vowel = say("mail")[round(0.34 * RATE) : round(0.7 * RATE)]
+    late = np.concatenate([np.zeros(round(1.6 * RATE), np.int16), vowel])
+    soft = (vowel * 0.01).astype(np.int16)
+    for samples in (late, soft):
+        meters = TrackMeters(RATE, 1, [0.01])
+        meters.expect()
+        assert play(meters, samples[: len(samples) // FRAME * FRAME], start=0.0) == []

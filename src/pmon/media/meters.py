@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 DRY_AFTER_S = 0.5
 """Without samples for so long, speech has ended, whatever the detector would still wait for."""
 
+QUIET_DBOV = -50.0
+"""A noise floor under which the server, that calls -35 dBov speech, means a voice."""
+
 
 class Transition(NamedTuple):
     """Speech began or ended at ``at``, for those who listen with ``threshold``."""
@@ -51,6 +54,14 @@ class TrackMeters:
     def take(self) -> list[Transition]:
         """What a native feeder has found."""
         return [Transition(*t) for t in self.meters.take()]
+
+    def expect(self) -> None:
+        """The server says that they speak: believe it of what is heard next, unless the noise that
+        was heard last time is what the server may take for a voice.
+        """
+        floor = self.meters.floor_dbov
+        if floor is not None and floor < QUIET_DBOV:
+            self.meters.expect()
 
     def expire(self, now: float) -> list[Transition]:
         """End speech on a stream that has run dry."""

@@ -204,6 +204,8 @@ class Subscriptions:
                 self._monitor.looking(change.track_sid, change.enabled, now)
         elif change.enabled:
             subscription.closely = change.reason != "always"
+            if change.reason == "server" and subscription.meters is not None:
+                subscription.meters.expect()
             self._enable(subscription, True)
             self._open_tap(change.track_sid, subscription)
         else:

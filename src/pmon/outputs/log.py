@@ -114,9 +114,16 @@ class EventLog:
         if not self._is_json:
             _events.log(level, describe(event), **msgspec.to_builtins(event))
         elif self._logger.isEnabledFor(level):
-            record = logging.LogRecord(EVENTS, level, "", 0, self._line(event, level), None, None)
-            record.is_line = True
-            self._logger.handle(record)
+            self._write(self._line(event, level), level)
+
+    def _write(self, line: str, level: int) -> None:
+        handlers = logging.getLogger().handlers
+        if len(handlers) == 1 and isinstance(handlers[0], LineWriter):
+            handlers[0].line(line)
+            return
+        record = logging.LogRecord(EVENTS, level, "", 0, line, None, None)
+        record.is_line = True
+        self._logger.handle(record)
 
     def _line(self, event: ev.AnyEvent, level: int) -> str:
         """As ``_livekit_keys`` has it."""

@@ -35,8 +35,10 @@ class LineWriter(logging.handlers.QueueHandler):
     """
 
     def __init__(self, fd: int, backlog: int = BACKLOG) -> None:
-        self._lines: queue.Queue[bytes | None] = queue.Queue(backlog)
+        # The simple queue is C, and ten times cheaper than the one that knows a bound.
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         super().__init__(self._lines)
+        self._backlog = backlog
         self._fd = fd
         self._broken_off = False
         self._over = False
@@ -55,6 +57,10 @@ class LineWriter(logging.handlers.QueueHandler):
         assert isinstance(record, bytes)
         self._put(record)
 
+    def line(self, line: str) -> None:
+        """Write this line, which needs no formatting."""
+        self._put(line.encode("utf-8", "backslashreplace") + b"\n")
+
     def drain(self, deadline_s: float) -> None:
         """Write what waits, if that is possible within ``deadline_s``; take no more after it."""
         self._ending.set()
@@ -62,16 +68,11 @@ class LineWriter(logging.handlers.QueueHandler):
         self._thread.join(deadline_s)
 
     def _put(self, line: bytes | None) -> None:
-        while True:
-            try:
-                self._lines.put_nowait(line)
-                return
-            except queue.Full:
-                try:
-                    self._lines.get_nowait()
-                except queue.Empty:
-                    continue
+        with suppress(queue.Empty):
+            while self._lines.qsize() >= self._backlog:
+                self._lines.get_nowait()
                 self._lose(1)
+        self._lines.put(line)
 
     def _lose(self, lines: int) -> None:
         with self._counting:
