@@ -31,12 +31,13 @@ class Heard:
         self.subscriptions = Subscriptions(
             self.meeting.monitor, self.tier, Listener(Listening()), lambda: None
         )
-        self._sdk: Any = rtc.EventEmitter()
+        sdk: Any = rtc.EventEmitter()
+        self._sdk = sdk
         roster: Any = None
         events = RoomEvents(
             self.meeting.monitor, self.subscriptions, roster, lambda: None, lambda _: True
         )
-        events.listen(self._sdk)
+        events.listen(sdk)
         self.subscriptions.attach(room_of(ann=publication))
         self.subscriptions.track_subscribed(SimpleNamespace(sid="TR_mic"), publication)  # type: ignore[arg-type]
 
