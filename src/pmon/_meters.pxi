@@ -138,6 +138,7 @@ cdef int _take(meters_t *meters, taken_t *taken, int room) noexcept nogil:
 
 cdef struct reading_t:
     double threshold
+    double heard_s
     double speech_s
     double speech_until
     double speech_power
@@ -152,6 +153,8 @@ cdef void _read(const meters_t *meters, const detector_t *detector, reading_t *o
         energy += speaking.run_energy
         blocks += speaking.run_blocks
     out.threshold = detector.threshold
+    # The track may be older than those who listen with this threshold.
+    out.heard_s = <double>(meters.level.position - detector.offset) / meters.sample_rate
     out.speech_s = <double>samples / meters.sample_rate
     out.speech_until = _detector_at(meters, detector, speaking.last_speech)
     out.speech_power = energy / blocks if blocks else 0.0
@@ -258,19 +261,23 @@ cdef class Meters:
         return ended + self.take() if count == full else ended
 
     def readings(self) -> list:
-        """(threshold, heard_s, heard_until, speech_s, speech_until, speech_power) of each."""
+        """(threshold, heard_s, heard_until, speech_s, speech_until, speech_power) of each.
+
+        ``heard_s`` and what is of speech count from when its threshold was new.
+        """
         cdef reading_t readings[C_MOST_THRESHOLDS]
-        cdef double heard_s, heard_until
+        cdef double heard_until
         cdef int i, count
         tap_lock(&self.meters.mutex)
-        heard_s = <double>self.meters.level.position / self.meters.sample_rate
-        heard_until = clock_at(&self.meters.clock, heard_s)
+        heard_until = clock_at(
+            &self.meters.clock, <double>self.meters.level.position / self.meters.sample_rate
+        )
         count = self.meters.count
         for i in range(count):
             _read(&self.meters, &self.meters.detectors[i], &readings[i])
         tap_unlock(&self.meters.mutex)
         return [
-            (readings[i].threshold, heard_s, heard_until, readings[i].speech_s,
+            (readings[i].threshold, readings[i].heard_s, heard_until, readings[i].speech_s,
              readings[i].speech_until, readings[i].speech_power)
             for i in range(count)
         ]

@@ -137,6 +137,9 @@ async def test_no_process_outlives_the_supervisor(
     await dispatch()
     await worker.wait("participant_connected")
     [process] = media_processes(worker)
+    if hasattr(os, "sched_getscheduler"):
+        for pid in (worker.process.pid, process.pid):
+            assert os.sched_getscheduler(pid) == os.SCHED_BATCH, "it takes nobody's core"
     os.kill(worker.process.pid, signal.SIGKILL)
     await gone(process)
     found = await lkapi.room.list_participants(api.ListParticipantsRequest(room=room))

@@ -8,7 +8,7 @@ import socket
 import msgspec
 import pytest
 
-from pmon.app.channel import LENGTH, LONGEST, Channel
+from pmon.app.channel import CHUNK, LENGTH, LONGEST, PACE_S, Channel
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -56,6 +56,46 @@ async def test_what_is_said_last_is_heard() -> None:
     ours.close()
     assert await received(its) == [Note("last")]
     its.close()
+
+
+async def test_two_sends_are_a_pace_apart() -> None:
+    """Each wakes the other process, and where many talk something happens all the time."""
+    raw, its = socket.socketpair()
+    raw.setblocking(False)
+    channel, loop = await Channel.over(its, Note), asyncio.get_running_loop()
+    before = loop.time()
+    channel.send(Note("first"))
+    first = await loop.sock_recv(raw, CHUNK)
+    channel.send(Note("second"))
+    channel.send(Note("third"))
+    then = await loop.sock_recv(raw, CHUNK)
+    assert loop.time() - before >= PACE_S
+    assert first.endswith(b"first")
+    assert b"second" in then
+    assert then.endswith(b"third"), "what waits goes together"
+    channel.close()
+    raw.close()
+
+
+@pytest.mark.parametrize("how", ["drain", "aclose"])
+async def test_what_waits_for_its_time_goes_at_once_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The process is gone when its time would come."""
+    monkeypatch.setattr("pmon.app.channel.PACE_S", 60.0)
+    raw, its = socket.socketpair()
+    raw.setblocking(False)
+    channel, loop = await Channel.over(its, Note), asyncio.get_running_loop()
+    channel.send(Note("first"))
+    await loop.sock_recv(raw, CHUNK)
+    channel.send(Note("last"))
+    await asyncio.sleep(0)
+    with pytest.raises(BlockingIOError):
+        raw.recv(CHUNK)
+    await (channel.drain() if how == "drain" else channel.aclose())
+    assert raw.recv(CHUNK).endswith(b"last")
+    channel.close()
+    raw.close()
 
 
 async def test_nobody_at_the_other_end_is_no_error() -> None:

@@ -73,6 +73,25 @@ def test_help_and_bad_settings_do_not_load_the_sdk() -> None:
     assert run((check,)).returncode == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="there is nothing to choose")
+@pytest.mark.parametrize(
+    ("before", "after"), [("SCHED_OTHER", "SCHED_BATCH"), ("SCHED_IDLE", "SCHED_IDLE")]
+)
+def test_the_worker_waits_its_turn_unless_the_operator_chose_otherwise(
+    before: str, after: str
+) -> None:
+    """Woken for each packet, its threads would take the core from each other all the time; and
+    who runs it when nothing else does must not find it among the others."""
+    check = (
+        "import os, pmon.cli.worker as worker;"
+        f"os.sched_setscheduler(0, os.{before}, os.sched_param(0));"
+        "worker._wait_rather_than_interrupt();"
+        f"assert os.sched_getscheduler(0) == os.{after}, os.sched_getscheduler(0)"
+    )
+    done = run((check,))
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("program", [WORKER, PMON])
 def test_version(program: tuple[str]) -> None:
     done = run(program, "--version")

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from room_driver import Meeting, microphone, person
 
 from pmon._tap import MOST_THRESHOLDS, Meters
 from pmon.media.meters import DRY_AFTER_S, TrackMeters, Transition
@@ -98,6 +99,25 @@ def test_a_threshold_that_comes_later_dates_its_runs_right() -> None:
     transitions = play(meters, stream("results", 1.0), start=5.0)
     assert [t.threshold for t in transitions] == [0.02, 0.02]
     assert transitions[0].at == pytest.approx(5.1, abs=0.06)
+
+
+def test_a_threshold_that_comes_later_has_heard_what_came_since() -> None:
+    """The track is an hour old, and the session that listens with it is not."""
+    meeting = Meeting()
+    meeting.connected(person("ann", microphone()))
+    meeting.job("AJ_1", "ann")
+    meters = TrackMeters(RATE, 1, [0.01])
+    play(meters, stream(60.0), start=0.0)
+    meeting.to(60)
+    meeting.job("AJ_2", "ann", "AD_2", speaking_threshold=0.02)
+    meters.listen([0.01, 0.02])
+    play(meters, stream(5.0), start=60.0)
+    meeting.to(65)
+    for reading in meters.readings():
+        assert reading.heard_until == pytest.approx(65)
+        meeting.monitor.audio("TR_mic", reading)
+    assert meeting.summary("AJ_1").coverage.heard_s == 65
+    assert meeting.summary("AJ_2").coverage.heard_s == 5
 
 
 def test_a_threshold_that_goes_ends_its_run() -> None:

@@ -327,6 +327,26 @@ def test_the_end_of_the_last_session_ends_the_turn() -> None:
     assert (message["speaking"], to) == (False, ["bob"])
 
 
+@pytest.mark.parametrize(("ends", "left", "to"), [("s1", "s2", "alice"), ("s2", "s1", "bob")])
+def test_the_notices_of_one_session_outlive_the_other(ends: str, left: str, to: str) -> None:
+    """Both are found by their participant; only the one that ended may be forgotten."""
+    room = Room("alice", "bob")
+    room.watch("alice", SILENT, "s1")
+    room.watch("alice", NotificationPreferences(welcome=False, recipients="participant"), "s2")
+    room.starts("alice", "s1")
+    assert [recipients for _, recipients in room.due()] == [["alice", "bob"]]
+    room.ends("alice", ends)
+    assert room.due(1) == [], "she speaks on"
+    room.stops("alice", left)
+    [(message, recipients)] = room.due(1)
+    assert (message["speaking"], recipients) == (False, [to])
+    room.quality("alice", "excellent", "poor", left)
+    [(message, recipients)] = room.due(1)
+    assert (message["quality"], recipients) == ("poor", [to])
+    room.starts("alice", ends)
+    assert room.due(1) == [], "that session is over"
+
+
 def test_events_of_unknown_sessions_are_ignored() -> None:
     room = Room("alice", "bob")
     room.starts("alice", "other")

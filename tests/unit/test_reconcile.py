@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 from hypothesis import given
@@ -29,6 +29,8 @@ OURS = Connection("pmon-us", frozenset({"AW_us"}))
 OTHER = Connection("pmon-other", frozenset({"AW_other"}))
 KEY = Key("AD_1", "ann")
 FREE = {"AD_1": ""}
+STALE_ROUNDS = 4
+"""To join a room, and to take the same people before anybody hears of the other."""
 
 
 def job(name: str, worker: str, participant_sid: str = "PA_1", who: str = "ann") -> ListedJob:
@@ -204,6 +206,17 @@ def test_a_dispatch_for_somebody_else_adopts_nobody() -> None:
     assert judge(look(), ["AW_us"], {}, {}).adopt == []
 
 
+def test_who_still_watches_is_left_to_it_when_a_newer_job_is_disowned() -> None:
+    """They came back, and the other worker lost that job. Were they nobody's then, a third worker
+    would adopt them, and neither would ever give them up."""
+    older, newer = job("AJ_1", "AW_us"), job("AJ_2", "AW_other")
+    disowning = msgspec.structs.replace(OTHER, adopts=False, disowned=frozenset({KEY.mark}))
+    seen = look(older, newer, connections=(OURS, disowning))
+    assert ask(seen, {KEY: "AJ_1"}) == Judgement(shared=True)
+    third = ask(seen, workers=("AW_third",))
+    assert (third.adopt, third.unwatched) == ([], set())
+
+
 class Counted(tuple[ListedJob, ...]):
     """Jobs that know how often they were gone through."""
 
@@ -241,7 +254,11 @@ def rooms(draw: st.DrawFn) -> RoomLook:
 
 
 class Fleet:
-    """Workers that apply the rule in turns; what their connections carry is renewed at each."""
+    """Workers that apply the rule in turns; what their connections carry is renewed at each.
+
+    A stale look shows the others as before the last round: a worker knows at once what it has and
+    whether it has a place left, but tells them when it looks at the room the next time.
+    """
 
     def __init__(self, seen: RoomLook, places: dict[str, int], lost: set[str]) -> None:
         self._seen = seen
@@ -250,6 +267,7 @@ class Fleet:
         self.held: dict[str, dict[Key, str]] = {w: {} for w in places}
         self._disowned: dict[str, set[Key]] = {w: set() for w in places}
         self._marks = {w: Connection(f"pmon-{w}", frozenset({w})) for w in places}
+        self._before = self._connections()
         present = {a.identity for a in seen.attendees}
         for known in seen.dispatches[0].jobs:
             if known.id in lost:
@@ -257,13 +275,27 @@ class Fleet:
             if known.worker in self._inside and known.participant in present:
                 self.held[known.worker][Key("AD_1", known.participant)] = known.id
 
+    @property
+    def watched(self) -> list[str]:
+        """Everybody as often as they are watched."""
+        return [key.participant for keys in self.held.values() for key in keys]
+
     def free(self, worker: str) -> int:
         return max(0, self._places[worker] - len(self.held[worker]))
 
-    def turn(self, worker: str) -> None:
+    def round(self, turns: Sequence[str], stale: Collection[str] = ()) -> None:
+        before, self._before = self._before, self._connections()
+        for worker in turns:
+            self._turn(worker, before if worker in stale else self._connections())
+
+    def _connections(self) -> dict[str, Connection]:
+        return {w: self._marks[w] for w in sorted(self._inside)}
+
+    def _turn(self, worker: str, others: dict[str, Connection]) -> None:
         held = self.held[worker]
-        inside = tuple(self._marks[w] for w in sorted(self._inside))
-        seen = msgspec.structs.replace(self._seen, connections=inside)
+        ours = {worker: self._marks[worker]} if worker in self._inside else {}
+        connections = tuple((others | ours).values())
+        seen = msgspec.structs.replace(self._seen, connections=connections)
         takes, disowned = self.free(worker) > 0, self._disowned[worker]
         judgement = judge(seen, [worker], held, FREE, takes=takes, disowned=disowned)
         disowned |= set(judgement.disown)
@@ -293,12 +325,17 @@ def test_in_the_end_everybody_is_watched_once(seen: RoomLook, data: st.DataObjec
     names = [known.id for known in seen.dispatches[0].jobs]
     lost = data.draw(st.sets(st.sampled_from(names)), label="lost") if names else set()
     fleet = Fleet(seen, places, lost)
-    for _ in range(len(workers) + 2):
-        for worker in data.draw(st.permutations(workers)):
-            fleet.turn(worker)
-    watched = [key.participant for keys in fleet.held.values() for key in keys]
-    assert len(watched) == len(set(watched))
-    left = {a.identity for a in seen.attendees} - set(watched)
+    turns = st.permutations(workers)
+    for _ in range(STALE_ROUNDS):
+        stale = data.draw(st.sets(st.sampled_from(workers)), label="stale")
+        fleet.round(data.draw(turns), stale)
+    for _ in range(2):
+        fleet.round(data.draw(turns))
+    assert len(fleet.watched) == len(set(fleet.watched)), "for 10 s at most"
+    for _ in workers:
+        fleet.round(data.draw(turns))
+    assert len(fleet.watched) == len(set(fleet.watched))
+    left = {a.identity for a in seen.attendees} - set(fleet.watched)
     assert not left or not any(map(fleet.free, workers))
 
 

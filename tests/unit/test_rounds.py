@@ -176,6 +176,27 @@ def test_rooms_of_others_cost_little() -> None:
     assert set(rounds.rooms(busier, {}, ELSEWHERE_S)) >= set(first)
 
 
+def test_after_a_registration_every_room_is_looked_at_a_few_at_a_time() -> None:
+    """A dispatch that was made while the worker was away has changed no count, so whom it is for
+    would go unwatched for a minute."""
+    rounds = Rounds()
+    rooms = [RoomCount(f"room{n}", f"RM_{n}", 2) for n in range(LOOKS_A_ROUND + 10)]
+    for now in (0.0, 1.0):
+        for name in rounds.rooms(rooms, {}, now):
+            if name == "room0":
+                rounds.looked(name, Judgement(), now, allowed=1000, adopted=[])
+            else:
+                rounds.nothing(name, now)
+    assert rounds.rooms(rooms, {}, 6.0) == []
+    rounds.registered(10.0)
+    first = rounds.rooms(rooms, {}, 10.0)
+    assert len(first) == LOOKS_A_ROUND
+    assert rounds.pressing
+    for name in first:
+        rounds.nothing(name, 10.0)
+    assert {*first, *rounds.rooms(rooms, {}, 11.0)} == {room.name for room in rooms}
+
+
 def test_the_grace_does_not_begin_anew_when_others_are_to_adopt_in_between() -> None:
     """A worker that is full now and then would put it off for ever."""
     rounds = Rounds()

@@ -11,41 +11,22 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-from livekit import rtc
 from room_driver import Meeting, microphone, person
-from scipy import signal
+from sdk_stand_ins import FRAME, Publication, Tier, room_of, say
 
 from pmon.media.listener import Listener
-from pmon.media.meters import TrackMeters
-from pmon.media.phrases import phrases
 from pmon.media.portable import PortableTier
 from pmon.media.subscriptions import BATCH, RETRY_S, Subscriptions
 from pmon.monitor import events as ev
 from pmon.monitor.listening.plan import Listening
-
-FRAME = 4800
-
-
-class Publication:
-    kind = rtc.TrackKind.KIND_AUDIO
-    simulcasted = False
-
-    def __init__(self, sid: str) -> None:
-        self.sid = sid
-        self.asked: list[bool] = []
-
-    def set_subscribed(self, subscribed: bool) -> None:
-        self.asked.append(subscribed)
 
 
 class Stream:
     """An AudioStream whose frames all wait already, as after a stall of the loop."""
 
     def __init__(self, track: Any, **_: Any) -> None:
-        said = phrases()["results"].samples.astype(float)
-        samples = np.round(signal.resample_poly(said, 3, 1)).astype(np.int16)
+        samples = say("results")
         self.frames = [samples[at : at + FRAME] for at in range(0, len(samples) - FRAME, FRAME)]
         self.go = asyncio.Event()
 
@@ -60,39 +41,6 @@ class Stream:
 
     async def aclose(self) -> None:
         self.go.set()
-
-
-class Tap:
-    def __init__(self, meters: TrackMeters) -> None:
-        self.meters = meters
-
-    def close(self) -> None: ...
-
-    async def aclose(self) -> None: ...
-
-
-class Tier:
-    name = "test"
-
-    def __init__(self) -> None:
-        self.opened: list[str] = []
-
-    def open(
-        self, track: Any, meters: TrackMeters, on_transitions: object, on_sound: object
-    ) -> Tap:
-        self.opened.append(track.sid)
-        return Tap(meters)
-
-    def room_joined(self, room: object) -> None: ...
-
-
-def room_of(**publications: Publication) -> Any:
-    return SimpleNamespace(
-        remote_participants={
-            name: SimpleNamespace(track_publications={publication.sid: publication})
-            for name, publication in publications.items()
-        }
-    )
 
 
 async def test_audio_that_waits_at_a_mute_is_not_heard_afterwards(

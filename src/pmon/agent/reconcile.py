@@ -127,9 +127,20 @@ class _Dispatch:
 
     def __init__(self, jobs: Collection[ListedJob], there: Collection[str]) -> None:
         self.listed = {job.id for job in jobs}
-        self.newest = {job.participant: job for job in jobs if job.worker in there}
+        self._there: dict[str, dict[str, ListedJob]] = {}
+        """By participant, the newest job of each worker that is there, the newest of all last."""
+        for job in jobs:
+            if job.worker in there:
+                of_workers = self._there.setdefault(job.participant, {})
+                of_workers.pop(job.worker, None)
+                of_workers[job.worker] = job
         self.lost = {job.participant_sid for job in jobs}
         self.lost -= {job.participant_sid for job in jobs if job.age_s < YOUNG_S}
+
+    def of(self, participant: str) -> Iterable[ListedJob]:
+        """A participant's jobs, one of each worker that is there, from the newest on: if a worker
+        disowns its own, the one before may still go on elsewhere."""
+        return reversed(self._there.get(participant, {}).values())
 
 
 def judge(
@@ -166,9 +177,14 @@ def judge(
             if target and attendee.identity not in (target, EVERYBODY):
                 continue
             key = Key(dispatch.id, attendee.identity)
-            newest = jobs.newest.get(attendee.identity)
-            if newest is not None and _is_disowned(newest, key, workers, disowned, others):
-                newest = None
+            newest = next(
+                (
+                    job
+                    for job in jobs.of(attendee.identity)
+                    if not _is_disowned(job, key, workers, disowned, others)
+                ),
+                None,
+            )
             claims = _claims(key, others)
             if key in held:
                 if newest is not None:

@@ -81,6 +81,11 @@ class Rounds:
         self.pressing = len(due) > LOOKS_A_ROUND
         return [name for _, name in sorted(due)[:LOOKS_A_ROUND]]
 
+    def registered(self, now: float) -> None:
+        """The worker was away and has another id: what came meanwhile shows in no count."""
+        for state in self._rooms.values():
+            state.due = min(state.due, now)
+
     def changed(self, room: str, now: float) -> None:
         """Somebody came, whose job may go elsewhere."""
         if room in self._rooms:

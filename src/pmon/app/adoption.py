@@ -56,6 +56,8 @@ class Adoption:
         self._metrics = metrics
         self._rounds = Rounds()
         self._workers: list[str] = []
+        self._registered_anew = False
+        """Since the last round began, whose looks may be older than that."""
         self._adopted: dict[str, JobAssigned] = {}
         self._ended: dict[str, set[tuple[Key, str]]] = {}
         """By room, whom we watch no more although they may be there, with their sid then."""
@@ -72,6 +74,7 @@ class Adoption:
         if worker_id not in self._workers:
             self._workers = [*self._workers[1 - WORKERS_KEPT :], worker_id]
             self._pool.handle(msg.Workers(ids=self._workers))
+        self._registered_anew = True
 
     def ended(self, job: str) -> bool:
         """A job is over. Returns whether it was adopted: the server knows nothing of it."""
@@ -116,6 +119,9 @@ class Adoption:
         self._ended = {room: ended for room, ended in self._ended.items() if room in there}
         self._disowned = {room: keys for room, keys in self._disowned.items() if room in there}
         counts = [RoomCount(room.name, room.sid, room.num_participants) for room in rooms]
+        if self._registered_anew:
+            self._registered_anew = False
+            self._rounds.registered(time.monotonic())
         due = set(self._rounds.rooms(counts, self._watched(), time.monotonic()))
         for room in rooms:
             if room.name in due:

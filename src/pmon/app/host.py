@@ -120,6 +120,7 @@ class Host:
 
     def _start_job(self, message: StartJob, now: float) -> None:
         room = self._room(message.room)
+        room.connection.read(now)  # what was heard before is nothing of its sessions
         self._room_of_job[message.job] = room
         watch = resolve(message.metadata, self._settings)
         room.start(message, watch, now)

@@ -109,9 +109,10 @@ class RoomEvents:
         self._roster.joined(participant.identity, is_agent, time.monotonic())
 
     def _on_attributes_changed(self, changed: dict[str, str], participant: rtc.Participant) -> None:
-        self._monitor.attributes_changed(
-            participant.identity, participant.attributes, time.monotonic()
-        )
+        now = time.monotonic()
+        # With them they may opt out, or a call be picked up: what was heard till now is told first.
+        self._subscriptions.read(now, participant.identity)
+        self._monitor.attributes_changed(participant.identity, participant.attributes, now)
 
     def _on_track_published(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

@@ -234,9 +234,10 @@ class Subscriptions:
                     self._tell_level(sid, subscription.meters, now)
         self._listener.settle()
 
-    def read(self, now: float) -> None:
-        """Give the monitor the meters' totals, and the plan every level."""
-        for sid, subscription in self._subscriptions.items():
+    def read(self, now: float, identity: str | None = None) -> None:
+        """Give the monitor the meters' totals, and the plan every level; of one person or all."""
+        for sid in self._subscriptions if identity is None else self._sids.get(identity, ()):
+            subscription = self._subscriptions[sid]
             if subscription.tap is not None and subscription.meters is not None:
                 for reading in subscription.meters.readings():
                     self._monitor.audio(sid, reading)

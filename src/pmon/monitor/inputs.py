@@ -54,7 +54,7 @@ class AudioReading(msgspec.Struct, frozen=True, kw_only=True):
 
     threshold: float
     heard_s: float
-    """Audio fed to the meters so far."""
+    """Audio fed to the meters since they listen with this threshold."""
     heard_until: float
     """When the newest audio was heard."""
     speech_s: float

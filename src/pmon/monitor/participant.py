@@ -59,7 +59,8 @@ class Track:
     def speech_end(self, threshold: float, at: float) -> float:
         """When speech that is cut off at ``at`` ended, as the latest reading tells.
 
-        A reading may be a tick old, so it may move the end by a second and no more.
+        One is brought just before whatever cuts speech off. Should it be an older one, it moves
+        the end by a second and no more.
         """
         reading = self.readings.get(threshold)
         return at if reading is None else min(at, max(reading.speech_until, at - 1.0))

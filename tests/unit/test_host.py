@@ -1,0 +1,65 @@
+"""The host: what a job finds of a room that is watched already."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from room_driver import microphone, person
+from sdk_stand_ins import Publication, Tier, room_of, silence
+
+from pmon.app import messages as msg
+from pmon.app.host import Host
+from pmon.media.connection import RoomConnection
+from pmon.metadata import CustomSettings, JobMetadata
+from pmon.monitor.events import SessionEnded
+from pmon.settings import load_settings
+
+KEYS = {
+    "LIVEKIT_URL": "ws://127.0.0.1:1",
+    "LIVEKIT_API_KEY": "key",
+    "LIVEKIT_API_SECRET": "secret",
+}
+
+
+def job(number: int, threshold: float = 0.01) -> msg.StartJob:
+    return msg.StartJob(
+        job=f"AJ_{number}",
+        dispatch=f"AD_{number}",
+        room="standup",
+        participant="ann",
+        participant_sid="PA_ann",
+        participant_kind="standard",
+        metadata=JobMetadata(custom_settings=CustomSettings(speaking_threshold=threshold)),
+    )
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.02])
+async def test_a_second_job_hears_what_comes_from_its_start_on(
+    monkeypatch: pytest.MonkeyPatch, threshold: float
+) -> None:
+    """The track's meters are older than its session, and told last some seconds before it."""
+    monkeypatch.setattr(RoomConnection, "start", lambda _: None)
+    said: list[msg.FromHost] = []
+    tier, nobody = Tier(), Any
+    host = Host(load_settings(KEYS), nobody, tier, said.append)  # type: ignore[arg-type]
+    host.handle(job(1))
+    room, microphone_of_ann = host._rooms["standup"], Publication("TR_mic")
+    room.monitor.connected("RM_1", [person("ann", microphone())], time.monotonic())
+    subscriptions = room.connection._subscriptions
+    subscriptions.attach(room_of(ann=microphone_of_ann))
+    subscriptions.track_subscribed(SimpleNamespace(sid="TR_mic"), microphone_of_ann)  # type: ignore[arg-type]
+    tier.play("TR_mic", silence(4), time.monotonic())
+    room.connection.read(time.monotonic())
+    tier.play("TR_mic", silence(3), time.monotonic())
+    host.handle(job(2, threshold))
+    tier.play("TR_mic", silence(2), time.monotonic())
+    for number in (1, 2):
+        host.handle(msg.EndJob(job=f"AJ_{number}", reason="job_terminated"))
+    await subscriptions.aclose()
+    await host.leave()
+    ended = [m.event for m in said if isinstance(m, msg.Happened)]
+    summaries = [e.summary for e in ended if isinstance(e, SessionEnded)]
+    assert [s.coverage.heard_s for s in summaries] == [9.0, 2.0]
