@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from livekit import api
 
-from pmon.app.load import Usage
+from pmon.app.load import Usage, cpu_quota, cpu_share
 from pmon.app.messages import (
     Begin,
     Drain,
@@ -69,7 +69,12 @@ class Host:
         self._settings = settings
         self._server = server
         self._tier = tier
-        plan = Listening(settings.listen, settings.video, load_threshold=settings.load_threshold)
+        plan = Listening(
+            settings.listen,
+            settings.video,
+            load_threshold=settings.load_threshold,
+            cores=cpu_share(cpu_quota(), settings.workers),
+        )
         self._listener = Listener(plan)
         self._usage = Usage()
         self._load_at = float("-inf")

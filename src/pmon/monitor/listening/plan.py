@@ -39,8 +39,10 @@ class Listening:
         video: Mode | Literal["off"] = "auto",
         *,
         load_threshold: float = 0.85,
+        cores: float = 1.0,
     ) -> None:
-        self.shedding = Shedding(listen, video, threshold=load_threshold)
+        """``cores`` is what the process may use: less than one under a CPU limit."""
+        self.shedding = Shedding(listen, video, threshold=load_threshold, cores=cores)
         self.microphones = Microphones()
         self.cameras = Cameras()
         self._agenda = Agenda()
