@@ -179,6 +179,24 @@ def test_what_is_refused_stays_refused_until_there_is_some_room() -> None:
     assert shedding.reported < 0.7
 
 
+def test_a_picture_that_is_never_looked_at_costs_what_a_disabled_one_does() -> None:
+    """Taken for free, jobs were accepted for which there was no room."""
+    costs = Costs()
+    disabled = Counts(rooms=0, microphones=0, heard=0, cameras=100, seen=0)
+    assert costs.predict(disabled, 0, "off") == costs.model(disabled) > 0
+
+
+def test_only_microphones_that_are_on_rest() -> None:
+    """A muted one is not listened to on the server's word: there is nothing to hear."""
+    plan = Listening("adaptive", "adaptive")
+    for name in ("on", "off"):
+        plan.track_added(0.0, "room", name, f"TR_{name}", "audio", muted=name == "off")
+    status = plan.status(0.0)
+    assert (status.rooms, status.microphones, status.audible) == (1, 2, 1)
+    plan.muted(1.0, "TR_off", False)
+    assert plan.status(1.0).audible == 2
+
+
 def test_settings_that_say_always_are_kept() -> None:
     shedding = Shedding("always", "always", threshold=0.85)
     counts = Counts(rooms=1, microphones=1000, heard=1000, cameras=0, seen=0)

@@ -218,9 +218,14 @@ class Host:
             self._emit(
                 HostLoad(
                     reported=plan.shedding.reported,
+                    one_more=plan.shedding.one_more,
+                    refuse_jobs=status.refuse_jobs,
                     microphones=status.microphones,
+                    audible=status.audible,
                     heard=status.heard,
+                    rooms=status.rooms,
                     rooms_adaptive=status.rooms_adaptive,
+                    looks=status.looks,
                     overdue=status.overdue,
                 )
             )

@@ -203,7 +203,9 @@ class Listening:
     def status(self, now: float) -> Status:
         pins = self.microphones.pins
         return Status(
+            rooms=len(self._rooms),
             microphones=len(self.microphones.ears),
+            audible=sum(ear.audible for ear in self.microphones.ears.values()),
             heard=self._heard,
             cameras=len(self.cameras.cameras),
             seen=self._seen,
