@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from livekit.protocol import agent, models
 
 from pmon.agent.protocol import WorkerProtocol
@@ -75,11 +77,19 @@ def sent(protocol: WorkerProtocol) -> list[agent.WorkerMessage]:
 
 
 def registered_worker(
-    *, max_jobs: int = 0, now: float = 0.0, job_type: JobType = "participant"
+    *,
+    max_jobs: int = 0,
+    now: float = 0.0,
+    job_type: JobType = "participant",
+    room_full: Callable[[str], bool] = lambda room: False,
 ) -> WorkerProtocol:
     """A worker whose registration was answered, with nothing left to send or tell."""
     worker = WorkerProtocol(
-        "participant-monitor", version="1.0", max_jobs=max_jobs, job_type=job_type
+        "participant-monitor",
+        version="1.0",
+        max_jobs=max_jobs,
+        job_type=job_type,
+        room_full=room_full,
     )
     worker.connection_made(now)
     worker.receive_bytes(registration(), now)

@@ -270,6 +270,24 @@ def test_a_worker_at_the_servers_target_load_takes_nothing() -> None:
     assert answers(worker) == [(False, False)]
 
 
+def test_a_full_room_lets_others_have_its_jobs_alone() -> None:
+    """A room stays in one process: that another one has time is of no use to its joiners."""
+    full = {"clinic"}
+    worker = registered_worker(room_full=full.__contains__)
+    assert worker.free_in("clinic") == 0
+    assert worker.free_in("another") == worker.free > 0
+    worker.receive_bytes(availability(job("AJ_1")), 0.0)
+    assert answers(worker) == [(False, False)]
+    (action,) = declined(worker)
+    assert (action.reason, action.problem) == ("full", "the process that watches the room is full")
+    full.clear()
+    worker.receive_bytes(availability(job("AJ_1")), 0.0)
+    assert answers(worker) == [(True, False)]
+    full.add("clinic")
+    worker.receive_bytes(availability(job("AJ_1")), 0.0)
+    assert answers(worker) == [(True, False)], "a job that is ours already is no more to do"
+
+
 def test_the_same_job_offered_twice_takes_one_slot() -> None:
     """A job that comes round again must not fill the worker up or be refused for itself."""
     worker = registered_worker(max_jobs=1)

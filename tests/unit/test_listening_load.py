@@ -11,8 +11,11 @@ from pmon.monitor.listening.load import Costs, Counts, Shedding
 class Process:
     """A process with rooms of these sizes, whose CPU is what the model says times a factor."""
 
-    def __init__(self, *sizes: int, factor: float = 1.0, cameras: int = 0) -> None:
-        self.plan = Listening("auto", "auto")
+    def __init__(
+        self, *sizes: int, factor: float = 1.0, cameras: int = 0, limit: float = 1.0
+    ) -> None:
+        self.plan = Listening("auto", "auto", cores=limit)
+        self.limit = limit
         self.now = 0.0
         self.factor = factor
         self.changes: list[Change] = []
@@ -35,6 +38,8 @@ class Process:
             self.now += 1.0
             self.tick()
             cores = self.factor * Costs().model(self.plan.counts())
+            if self.limit < 1.0:  # more is never measured under a limit
+                cores = min(cores, self.limit)
             self.plan.load(self.now, cores)
         self.tick()
 
@@ -77,6 +82,14 @@ def test_a_slow_machine_sheds_earlier() -> None:
     process.run(120)
     assert len(process.always) < 2
     assert process.plan.shedding.costs.factor == pytest.approx(2.5, rel=0.3)
+
+
+def test_under_a_cpu_limit_it_sheds_before_it_refuses() -> None:
+    """What is measured never passes the limit, so shares of a whole core were never reached."""
+    process = Process(60, 60, factor=2.5, limit=0.4)
+    process.run(200)
+    assert process.always == set()
+    assert not process.plan.shedding.refuse_jobs
 
 
 def test_it_comes_back_when_there_is_room_and_not_at_once() -> None:
@@ -132,6 +145,56 @@ def test_what_joining_takes_is_not_taken_for_what_watching_takes() -> None:
     process.factor = 3.0
     process.run(60)
     assert process.plan.shedding.refuse_jobs
+
+
+def test_a_crowd_that_comes_for_minutes_does_not_blind_it() -> None:
+    """Each newcomer was one more reason not to believe what is measured, for as long as it took."""
+    process = Process(40)
+    process.factor = 3.0
+    for second in range(90):
+        for j in range(4):
+            sid = f"TR_late{second}.{j}"
+            process.plan.track_added(process.now, "late", f"q{second}.{j}", sid, "audio")
+        process.run(1)
+        if second < 50:
+            assert process.plan.shedding.costs.factor == 1.0
+    assert process.plan.shedding.costs.factor > 1.5
+
+
+def test_what_is_refused_stays_refused_until_there_is_some_room() -> None:
+    """Reported by the load alone, a worker at its limit took a job, was full, took a job, ..."""
+    process = Process(*[100] * 13)
+    process.run(60)
+    shedding = process.plan.shedding
+    assert shedding.refuse_jobs
+    for number in range(250):
+        process.plan.track_removed(process.now, f"TR_{number // 100}.{number % 100}")
+    process.run(60)
+    assert 0.9 * 0.85 < shedding.fully_shed < 0.85
+    assert shedding.reported == 0.7
+    for number in range(250, 400):
+        process.plan.track_removed(process.now, f"TR_{number // 100}.{number % 100}")
+    process.run(60)
+    assert not shedding.refuse_jobs
+    assert shedding.reported < 0.7
+
+
+def test_a_picture_that_is_never_looked_at_costs_what_a_disabled_one_does() -> None:
+    """Taken for free, jobs were accepted for which there was no room."""
+    costs = Costs()
+    disabled = Counts(rooms=0, microphones=0, heard=0, cameras=100, seen=0)
+    assert costs.predict(disabled, 0, "off") == costs.model(disabled) > 0
+
+
+def test_only_microphones_that_are_on_rest() -> None:
+    """A muted one is not listened to on the server's word: there is nothing to hear."""
+    plan = Listening("adaptive", "adaptive")
+    for name in ("on", "off"):
+        plan.track_added(0.0, "room", name, f"TR_{name}", "audio", muted=name == "off")
+    status = plan.status(0.0)
+    assert (status.rooms, status.microphones, status.audible) == (1, 2, 1)
+    plan.muted(1.0, "TR_off", False)
+    assert plan.status(1.0).audible == 2
 
 
 def test_settings_that_say_always_are_kept() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pmon.app.load import SERVER_CUT, Usage, cpu_quota, reported
+from pmon.app.load import SERVER_CUT, Usage, cpu_quota, cpu_share, reported
 
 
 def test_usage_is_cpu_seconds_a_second() -> None:
@@ -67,7 +67,36 @@ def test_a_containers_limit_counts_for_all_processes_together() -> None:
 )
 def test_the_quota_of_cgroup_2(tmp_path: Path, text: str, quota: float | None) -> None:
     (tmp_path / "cpu.max").write_text(text)
-    assert cpu_quota(tmp_path) == quota
+    assert cpu_quota(tmp_path, tmp_path / "none") == quota
+
+
+def test_the_least_quota_on_the_way_up_holds(tmp_path: Path) -> None:
+    """systemd's CPUQuota= stands in the group of the service, which is not the root for it."""
+    own, root = tmp_path / "own", tmp_path / "cgroup"
+    service = root / "system.slice" / "pmon.service"
+    service.mkdir(parents=True)
+    own.write_text("1:cpu:/\n0::/system.slice/pmon.service\n")
+    assert cpu_quota(root, own) is None
+    (service / "cpu.max").write_text("150000 100000\n")
+    (root / "system.slice" / "cpu.max").write_text("max 100000\n")
+    assert cpu_quota(root, own) == 1.5
+    (root / "system.slice" / "cpu.max").write_text("50000 100000\n")
+    assert cpu_quota(root, own) == 0.5
+
+
+def test_a_group_that_is_not_seen_from_here_leaves_those_that_are(tmp_path: Path) -> None:
+    """A container that shares the host's namespace reads a path that it has no files of."""
+    own = tmp_path / "own"
+    own.write_text("0::/../docker/4f1c\n")
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    assert cpu_quota(tmp_path, own) == 0.5
+
+
+def test_the_media_processes_share_the_quota_and_fill_a_core_each_at_most() -> None:
+    assert cpu_share(None, 4) == 1.0
+    assert cpu_share(8.0, 4) == 1.0
+    assert cpu_share(0.5, 1) == 0.5
+    assert cpu_share(2.0, 4) == 0.5
 
 
 @pytest.mark.parametrize(("us", "quota"), [("150000\n", 1.5), ("-1\n", None)])
@@ -75,7 +104,7 @@ def test_the_quota_of_cgroup_1(tmp_path: Path, us: str, quota: float | None) -> 
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(us)
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert cpu_quota(tmp_path) == quota
+    assert cpu_quota(tmp_path, tmp_path / "none") == quota
 
 
 def test_no_cgroups_no_quota(tmp_path: Path) -> None:

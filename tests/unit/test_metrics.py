@@ -22,6 +22,7 @@ def test_every_series() -> None:
     metrics = Metrics()
     metrics.set_rooms(2, {"standard": 3, "sip": 1})
     metrics.set_load("supervisor", 0.25)
+    metrics.set_listening(heard=4, resting=7)
     metrics.job("accepted")
     metrics.job("accepted")
     metrics.sdk_events_lost(3)
@@ -34,6 +35,8 @@ def test_every_series() -> None:
         ("pmon_participants", (("kind", "standard"),)): 3,
         ("pmon_participants", (("kind", "sip"),)): 1,
         ("pmon_process_load", (("process", "supervisor"),)): 0.25,
+        ("pmon_listening", (("mode", "heard"),)): 4,
+        ("pmon_listening", (("mode", "resting"),)): 7,
         ("pmon_jobs_total", (("result", "accepted"),)): 2,
         ("pmon_sdk_events_lost_total", ()): 3,
         ("pmon_events_total", (("type", "session_started"),)): 1,

@@ -42,6 +42,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 DRAINING = Refusal(reason="drain", problem="the worker is draining")
 FULL = Refusal(reason="full", problem="the worker is full")
+ROOM_FULL = Refusal(reason="full", problem="the process that watches the room is full")
 
 
 def consider(job: agent.Job, job_type: JobType = "participant") -> JobMetadata | Refusal:

@@ -8,6 +8,7 @@ neither end it nor hear of it (``reachable``). Every ``now`` is in monotonic sec
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -25,7 +26,7 @@ from pmon.agent.actions import (
     MetadataKeysIgnored,
     Registered,
 )
-from pmon.agent.offers import DRAINING, FULL, JOB_TYPES, Refusal, assigned, consider
+from pmon.agent.offers import DRAINING, FULL, JOB_TYPES, ROOM_FULL, Refusal, assigned, consider
 from pmon.agent.server_version import version_warnings
 from pmon.metadata import unknown_keys
 from pmon.settings import JobType
@@ -58,8 +59,9 @@ class _Slot(msgspec.Struct, frozen=True):
 class WorkerProtocol:
     """A worker's side of the websocket, for jobs of one type.
 
-    ``max_jobs`` 0 means that load alone decides. After any call, send ``bytes_to_send()``, carry
-    out ``actions()``, and call ``tick`` at ``next_deadline``.
+    ``max_jobs`` 0 means that load alone decides. ``room_full`` says of a room by name whether no
+    more can be watched there, although there may be time for others. After any call, send
+    ``bytes_to_send()``, carry out ``actions()``, and call ``tick`` at ``next_deadline``.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class WorkerProtocol:
         version: str,
         max_jobs: int = 0,
         job_type: JobType = "participant",
+        room_full: Callable[[str], bool] = lambda room: False,
     ) -> None:
         self.agent_name = agent_name
         self.version = version
@@ -79,6 +82,7 @@ class WorkerProtocol:
         self.worker_id = ""
         self.adopted = 0
         """How much is watched without a job that the server knows; it takes places like jobs."""
+        self._room_full = room_full
         self._connected = False
         self._registration = 0
         self._load = 0.0
@@ -109,6 +113,10 @@ class WorkerProtocol:
             return 0
         taken = len(self._jobs.keys() | self._reserved.keys()) + self.adopted
         return max(0, (self.max_jobs or sys.maxsize) - taken)
+
+    def free_in(self, room: str) -> int:
+        """How many more jobs of this room are taken, as far as that is known."""
+        return 0 if self._room_full(room) else self.free
 
     @property
     def jobs(self) -> list[JobAssigned]:
@@ -239,7 +247,7 @@ class WorkerProtocol:
         if not job.id:
             return
         verdict = consider(job, self.job_type)
-        refusal = verdict if isinstance(verdict, Refusal) else self._no_slot_for(job.id)
+        refusal = verdict if isinstance(verdict, Refusal) else self._no_slot_for(job)
         if refusal is None:
             self._reserved[job.id] = _Slot(now + ASSIGNMENT_TIMEOUT, job.dispatch_id, job.room.name)
             answer = agent.AvailabilityResponse(
@@ -308,11 +316,14 @@ class WorkerProtocol:
     def _send(self, message: agent.WorkerMessage) -> None:
         self._outbox.append(message.SerializeToString())
 
-    def _no_slot_for(self, job_id: str) -> Refusal | None:
+    def _no_slot_for(self, job: agent.Job) -> Refusal | None:
         if self.draining:
             return DRAINING
-        known = job_id in self._jobs or job_id in self._reserved
-        return FULL if self.full and not known else None
+        if job.id in self._jobs or job.id in self._reserved:
+            return None
+        if self.full:
+            return FULL
+        return ROOM_FULL if self._room_full(job.room.name) else None
 
     def _declined(self, job: agent.Job, refusal: Refusal) -> None:
         self._actions.append(

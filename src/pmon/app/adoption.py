@@ -144,13 +144,13 @@ class Adoption:
             {dispatch: decoded.participant_identity for dispatch, decoded in metadata.items()},
             ended=self._ended.get(look.room, ()),
             disowned=self._disowned.get(look.room, ()),
-            takes=self._protocol.free > 0,
+            takes=self._protocol.free_in(look.room) > 0,
         )
         ripe = self._rounds.looked(
             look.room,
             judgement,
             time.monotonic(),
-            allowed=self._protocol.free,
+            allowed=self._protocol.free_in(look.room),
             adopted=[key for key, job in held.items() if is_adopted(job)],
         )
         if judgement.disown:
@@ -176,7 +176,7 @@ class Adoption:
             now = Connection(
                 connection.identity,
                 workers=frozenset(self._workers),
-                adopts=self._protocol.free > 0,
+                adopts=self._protocol.free_in(look.room) > 0,
                 adopted=frozenset(key.mark for key, job in held.items() if is_adopted(job)),
                 disowned=frozenset(key.mark for key in disowned),
             )

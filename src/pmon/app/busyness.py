@@ -2,36 +2,73 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 
+import msgspec
 import psutil
 import structlog
 
-from pmon.app.load import Usage, cpu_quota, reported
+from pmon.app.load import SERVER_CUT, Usage, cpu_quota, reported
 from pmon.app.pool import Pool
+from pmon.monitor.listening.cameras import Looks
 from pmon.outputs.metrics import Metrics
 
 MAIN = "main"
 """This process, in the metrics."""
+LINE_S = 10.0
+"""Between two lines about the load at least."""
+RARENESS: tuple[Looks, ...] = ("always", "looks", "rare", "off")
 
 log = structlog.get_logger("pmon.worker")
 
 
+class Shed(msgspec.Struct, frozen=True):
+    """What is given up at present, as coarsely as is worth a line."""
+
+    looks: Looks
+    """How rarely pictures are looked at, in the process that does so the least."""
+    quarters: int
+    """Of the rooms that are listened to adaptively; 0 is none, and 1 to 4 are some to all."""
+    refusing: int
+    """Media processes that have nothing left to shed."""
+    full: bool
+    """The server gives us no more jobs."""
+
+    @property
+    def words(self) -> str:
+        if self.full:
+            return "the worker is full and takes no more jobs"
+        if self.quarters:
+            return "listening adaptively"
+        if self.looks in ("looks", "rare"):
+            return "listening to everybody, and looking at video now and then"
+        return "listening to everybody"
+
+
 class Busyness:
-    """Call ``sample`` twice a second; ``load`` is then what to tell the server."""
+    """Call ``sample`` twice a second; ``load`` is what to tell the server, also in between."""
 
     def __init__(self, pool: Pool, metrics: Metrics, threshold: float) -> None:
-        self.load = 0.0
         self._pool = pool
         self._metrics = metrics
         self._threshold = threshold
         self._usage: dict[str, Usage] = {}
+        self._used = 0.0
+        """Cores, over all processes."""
         self._quota = cpu_quota()
-        self._adaptive = False
+        self._told: Shed | None = None
+        self._told_at = float("-inf")
 
-    def sample(self) -> float:
-        """Measure, and return the load."""
+    @property
+    def load(self) -> float:
+        """The worker's load for LiveKit, 0 to 1, with the jobs that were taken just now."""
+        return round(reported(self._pool.shares, self._used, self._threshold, self._quota), 4)
+
+    def sample(self) -> None:
+        """Measure, and tell what is new."""
+        now = time.monotonic()
         cpu_s = {MAIN: time.process_time()}
         processes = self._pool.processes
         for name in set(self._usage) - set(processes) - {MAIN}:
@@ -42,25 +79,50 @@ class Busyness:
                 cpu_s[name] = times.user + times.system
         for name, used_s in cpu_s.items():
             usage = self._usage.setdefault(name, Usage())
-            usage.sample(used_s, time.monotonic())
+            usage.sample(used_s, now)
             self._metrics.set_load(name, round(usage.cores, 4))
-        used = sum(usage.cores for usage in self._usage.values())
-        shares = [load.reported for load in self._pool.loads]
-        self.load = round(reported(shares, used, self._threshold, self._quota), 4)
-        self._tell_listening()
-        return self.load
-
-    def _tell_listening(self) -> None:
+        self._used = sum(usage.cores for usage in self._usage.values())
         loads = self._pool.loads
-        heard, microphones = sum(x.heard for x in loads), sum(x.microphones for x in loads)
-        self._metrics.set_listening(heard=heard, resting=microphones - heard)
+        heard, audible = sum(x.heard for x in loads), sum(x.audible for x in loads)
+        self._metrics.set_listening(heard=heard, resting=audible - heard)
+        self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        """One line when something else is shed than the last line said."""
+        shed = self._shed()
+        if shed is None or shed == self._told or now - self._told_at < LINE_S:
+            return
+        before, self._told = self._told, shed
+        if before is None:  # how the settings will have it
+            return
+        self._told_at = now
+        loads = self._pool.loads
+        log.info(
+            shed.words,
+            looks=shed.looks,
+            rooms_adaptive=sum(load.rooms_adaptive for load in loads),
+            rooms=sum(load.rooms for load in loads),
+            processes_refusing=shed.refusing,
+            heard=sum(load.heard for load in loads),
+            microphones=sum(load.audible for load in loads),
+            load=self.load,
+        )
+
+    @property
+    def _quarters(self) -> int:
+        return 0 if self._told is None else self._told.quarters
+
+    def _shed(self) -> Shed | None:
+        """None while no process has said anything."""
+        loads = self._pool.loads
+        if not loads:
+            return None
+        rooms = sum(load.rooms for load in loads)
         adaptive = sum(load.rooms_adaptive for load in loads)
-        if (adaptive > 0) != self._adaptive:
-            self._adaptive = adaptive > 0
-            log.info(
-                "listening adaptively" if self._adaptive else "listening to everybody",
-                rooms_adaptive=adaptive,
-                heard=heard,
-                microphones=microphones,
-                load=self.load,
-            )
+        return Shed(
+            looks=max((load.looks for load in loads), key=RARENESS.index),
+            # With nobody to hear it has not changed how anybody is heard.
+            quarters=math.ceil(4 * adaptive / rooms) if rooms else self._quarters,
+            refusing=sum(load.refuse_jobs for load in loads),
+            full=self.load >= SERVER_CUT,
+        )

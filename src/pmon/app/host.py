@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from livekit import api
 
-from pmon.app.load import Usage
+from pmon.app.load import Usage, cpu_quota, cpu_share
 from pmon.app.messages import (
     Begin,
     Drain,
@@ -69,7 +69,12 @@ class Host:
         self._settings = settings
         self._server = server
         self._tier = tier
-        plan = Listening(settings.listen, settings.video, load_threshold=settings.load_threshold)
+        plan = Listening(
+            settings.listen,
+            settings.video,
+            load_threshold=settings.load_threshold,
+            cores=cpu_share(cpu_quota(), settings.workers),
+        )
         self._listener = Listener(plan)
         self._usage = Usage()
         self._load_at = float("-inf")
@@ -214,9 +219,14 @@ class Host:
             self._emit(
                 HostLoad(
                     reported=plan.shedding.reported,
+                    one_more=plan.shedding.one_more,
+                    refuse_jobs=status.refuse_jobs,
                     microphones=status.microphones,
+                    audible=status.audible,
                     heard=status.heard,
+                    rooms=status.rooms,
                     rooms_adaptive=status.rooms_adaptive,
+                    looks=status.looks,
                     overdue=status.overdue,
                 )
             )

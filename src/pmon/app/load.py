@@ -45,13 +45,42 @@ def reported(media: Iterable[float], used: float, threshold: float, quota: float
     return min(1.0, load)
 
 
-def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """The cores that a container's CPU limit leaves us, or None without one (Linux cgroups)."""
-    with suppress(OSError, ValueError):
-        quota, period = (root / "cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
+def cpu_share(quota: float | None, workers: int) -> float:
+    """The cores that one of so many media processes may use: its Python part fills one at most."""
+    return 1.0 if quota is None else min(1.0, quota / workers)
+
+
+def cpu_quota(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> float | None:
+    """The cores that CPU limits leave us, or None without one (Linux cgroups).
+
+    A container sees its own group as the root. The limit of a systemd service stands in its group
+    further down, and each group above may have another: the least one holds.
+    """
+    limits = [limit for group in _groups(root, own) if (limit := _cpu_max(group)) is not None]
+    if limits:
+        return min(limits)
     with suppress(OSError, ValueError):  # the older layout
         quota_us = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
         period_us = int((root / "cpu" / "cpu.cfs_period_us").read_text())
         return quota_us / period_us if quota_us > 0 else None
+    return None
+
+
+def _groups(root: Path, own: Path) -> list[Path]:
+    """Our group and those above it, as far as they are seen from here."""
+    path = ""
+    with suppress(OSError):
+        lines = own.read_text().splitlines()
+        path = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "")
+    parts = [part for part in path.split("/") if part not in ("", "..")]
+    return [root.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
+
+
+def _cpu_max(group: Path) -> float | None:
+    """The limit of one group of the newer layout."""
+    with suppress(OSError, ValueError):
+        quota, period = (group / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
     return None

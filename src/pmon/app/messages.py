@@ -7,6 +7,7 @@ import msgspec
 from pmon.agent.actions import JobAssigned
 from pmon.metadata import JobMetadata
 from pmon.monitor.events import AnyEvent, EndReason, ParticipantKind
+from pmon.monitor.listening.cameras import Looks
 from pmon.monitor.view import RoomView
 from pmon.settings import Settings
 
@@ -141,10 +142,18 @@ class HostLoad(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     reported: float
     """For LiveKit: what is left once all is shed that the settings allow, 0 to 1."""
+    one_more: float
+    """What one more microphone adds to it."""
+    refuse_jobs: bool
+    """There is nothing left to shed, and still too much to do."""
     microphones: int
+    audible: int
+    """Of them those that are on."""
     heard: int
     """Of them those that are decoded now."""
+    rooms: int
     rooms_adaptive: int
+    looks: Looks
     overdue: int
     """Microphones that the patrol did not get round to hearing for 3 minutes."""
 

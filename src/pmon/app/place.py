@@ -38,11 +38,14 @@ class Place:
         name: str,
         settings: Settings,
         on_message: Callable[[Place, msg.FromHost], None],
+        on_gone: Callable[[Place], None],
     ) -> None:
         self.slot = Slot(name)
         self.process: psutil.Process | None = None
         self._settings = settings
         self._on_message = on_message
+        self._on_gone = on_gone
+        """The process is gone, and what it said of itself does not hold for the next."""
         self._child: MediaChild | None = None
         self._successor: MediaChild | None = None
         self._draining = asyncio.Event()
@@ -141,6 +144,7 @@ class Place:
         finally:
             self._child = self.process = None
         pause_s = self.slot.gone(time.monotonic())
+        self._on_gone(self)
         if self._successor is not None:
             return "it handed over", 0.0
         if self._came_up.done() and not self._draining.is_set():

@@ -10,7 +10,9 @@ from contextlib import suppress
 import psutil
 
 from pmon.app import messages as msg
+from pmon.app.load import SERVER_CUT
 from pmon.app.place import MediaError, Place
+from pmon.app.reserved import PEOPLE_A_ROOM, Reserved
 from pmon.monitor.view import RoomView
 from pmon.settings import Settings
 
@@ -25,13 +27,15 @@ class Pool:
     def __init__(self, settings: Settings, on_message: Callable[[msg.FromHost], None]) -> None:
         self._on_message = on_message
         self._places = [
-            Place(f"media-{number}", settings, self._heard) for number in range(settings.workers)
+            Place(f"media-{number}", settings, self._heard, self._gone)
+            for number in range(settings.workers)
         ]
         self._place_of_room: dict[str, Place] = {}
         self._prepared: dict[str, float] = {}
         """Rooms that were joined before their jobs come, and until when they are kept for them."""
         self._rooms: dict[Place, list[RoomView]] = {}
         self._loads: dict[Place, msg.HostLoad] = {}
+        self._reserved = {place: Reserved() for place in self._places}
 
     @property
     def rooms(self) -> list[RoomView]:
@@ -42,6 +46,19 @@ class Pool:
     def loads(self) -> list[msg.HostLoad]:
         """How busy each process was a second ago."""
         return list(self._loads.values())
+
+    @property
+    def shares(self) -> list[float]:
+        """The load of each process for LiveKit, with what it was given since it told of it."""
+        now = time.monotonic()
+        return [self._load(place, now) for place in self._loads]
+
+    def full(self, room: str) -> bool:
+        """Whether the process that watches the room can take no more, whatever others can."""
+        place = self._place_of_room.get(room)
+        if place is None or place not in self._loads:
+            return False
+        return self._load(place, time.monotonic()) >= SERVER_CUT
 
     @property
     def processes(self) -> dict[str, psutil.Process]:
@@ -68,7 +85,9 @@ class Pool:
         """Bring a message to the process whose business it is."""
         match message:
             case msg.StartJob(room=room):
-                self._place_of(room).ask(message)
+                place = self._place_of(room)
+                place.ask(message)
+                self._reserved[place].add(time.monotonic(), _microphones(message))
             case msg.Prepare(rooms=rooms):
                 for room in rooms:
                     self._place_of(room).ask(msg.Prepare(rooms=[room]))
@@ -118,21 +137,54 @@ class Pool:
     def _place_of(self, room: str) -> Place:
         place = self._place_of_room.get(room)
         if place is None:
-            # The fewest jobs: what a job costs shows only later.
-            place = min(self._places, key=lambda p: len(p.slot.jobs))
+            now = time.monotonic()
+            place = min(self._places, key=lambda place: self._busyness(place, now))
             self._place_of_room[room] = place
         return place
+
+    def _load(self, place: Place, now: float) -> float:
+        load = self._loads[place]
+        return min(1.0, load.reported + load.one_more * self._reserved[place].count(now))
+
+    def _busyness(self, place: Place, now: float) -> tuple[bool, float, int]:
+        """The next room goes where this is least.
+
+        Loads that hardly differ count as equal: what a room will cost shows only later. Of a
+        process that has just begun anew nothing is known but that its rooms come back.
+        """
+        prepared = (r for r in self._prepared_until(now) if self._place_of_room.get(r) is place)
+        empty = len(set(prepared).difference(place.slot.rooms))
+        load = 0.0
+        if place in self._loads:
+            coming = self._loads[place].one_more * PEOPLE_A_ROOM * empty
+            load = round(self._load(place, now) + coming, 1)
+        return place not in self._loads, load, len(place.slot.jobs) + empty
+
+    def _prepared_until(self, now: float) -> dict[str, float]:
+        """The rooms that are kept for jobs that may still come."""
+        self._prepared = {r: until for r, until in self._prepared.items() if until > now}
+        return self._prepared
+
+    def _gone(self, place: Place) -> None:
+        """The process is gone: another one begins with its jobs, and with no load."""
+        self._loads.pop(place, None)
+        expected = sum(_microphones(job) for job in place.slot.jobs.values())
+        self._reserved[place].gone(time.monotonic(), expected)
 
     def _heard(self, place: Place, message: msg.FromHost) -> None:
         if isinstance(message, msg.HostStatus):
             self._rooms[place] = message.rooms
         if isinstance(message, msg.HostLoad):
             self._loads[place] = message
+            self._reserved[place].counted(message.microphones)
         if isinstance(message, msg.JobEnded):
-            now = time.monotonic()
-            self._prepared = {r: until for r, until in self._prepared.items() if until > now}
-            rooms = {*place.slot.rooms, *self._prepared}
+            rooms = {*place.slot.rooms, *self._prepared_until(time.monotonic())}
             for room in [r for r, p in self._place_of_room.items() if p is place]:
                 if room not in rooms:
                     del self._place_of_room[room]
         self._on_message(message)
+
+
+def _microphones(job: msg.StartJob) -> int:
+    """How many a job is likely to bring: its participant's, or those of everybody."""
+    return 1 if job.participant else PEOPLE_A_ROOM

@@ -22,7 +22,6 @@ class Slot:
     def __init__(self, name: str) -> None:
         self.name = name
         self.jobs: dict[str, msg.StartJob] = {}
-        self.load = 0.0
         self._states: dict[str, dict[str, bytes]] = {}
         """By job and participant."""
         self.workers: msg.Workers | None = None

@@ -67,16 +67,17 @@ class Supervisor:
 
     def __init__(self, settings: Settings, server: api.LiveKitAPI) -> None:
         self._settings = settings
+        self._pool = Pool(settings, self._on_message)
         self._protocol = WorkerProtocol(
             settings.agent_name,
             version=importlib.metadata.version("pmon-livekit"),
             max_jobs=settings.max_jobs,
             job_type=settings.job_type,
+            room_full=self._pool.full,
         )
         self._agent = AgentConnection(
             settings.url, settings.api_key, settings.api_secret, self._protocol, self._on_action
         )
-        self._pool = Pool(settings, self._on_message)
         self._dispatches = DispatchWatch(server)
         self._metrics = Metrics(reconcile=settings.reconcile)
         self._adoption = Adoption(settings, server, self._protocol, self._pool, self._metrics)
@@ -268,6 +269,8 @@ class Supervisor:
             participant=task.participant,
         )
         self._pool.handle(msg.StartJob.of(task))
+        # Many more may be offered before it is measured what this one takes.
+        self._agent.set_load(self._busyness.load)
 
     async def _on_terminated(self, task: act.JobAssigned) -> None:
         try:
@@ -328,7 +331,8 @@ class Supervisor:
     # --- rounds
 
     async def _sample_load(self) -> None:
-        self._agent.set_load(self._busyness.sample())
+        self._busyness.sample()
+        self._agent.set_load(self._busyness.load)
 
     async def _recycle(self) -> None:
         self._pool.look_after(time.monotonic())

@@ -18,6 +18,9 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     connection_quality_threshold: float
     join_timeout_s: float
     away_timeout_s: float
+    pictures: bool = True
+    """Whether the worker looks at video at all; then a camera that has nothing to say of the link
+    is not even received, since a disabled one costs too."""
 
     @property
     def audio(self) -> bool:
@@ -27,7 +30,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def video(self) -> bool:
         """Whether cameras and screen shares are looked at."""
-        return self.monitoring_type in ("full", "video")
+        return self.pictures and self.monitoring_type in ("full", "video")
 
 
 def resolve(metadata: JobMetadata, settings: Settings) -> Watch:
@@ -44,6 +47,7 @@ def resolve(metadata: JobMetadata, settings: Settings) -> Watch:
         ),
         join_timeout_s=_first(custom.join_timeout_s, inactivity_s),
         away_timeout_s=_first(custom.away_timeout_s, inactivity_s),
+        pictures=settings.video != "off",
     )
 
 

@@ -71,7 +71,7 @@ class Costs:
             "always": self.SEEN_CAMERA,
             "looks": self.LOOKED_AT_CAMERA,
             "rare": self.RARELY_LOOKED_AT_CAMERA,
-            "off": 0.0,
+            "off": self.DISABLED_CAMERA,
         }[looks]
         return (
             self.factor
@@ -103,6 +103,7 @@ class Shedding:
     """
 
     HIGH = 0.5
+    """This and the next two are shares of the cores that the process may use."""
     ENOUGH = 0.45
     LOW = 0.4
     CALM_S = 30.0
@@ -111,8 +112,21 @@ class Shedding:
     """After a step the measurement still holds what was before it; and while a crowd comes in it
     holds what joining takes, which is over soon."""
     CROWD_CHANGES = 0.05
+    BLIND_S = 60.0
+    """A crowd may come in for many minutes: after so long the measurement counts all the same."""
 
-    def __init__(self, listen: Mode, video: Mode | Literal["off"], *, threshold: float) -> None:
+    def __init__(
+        self,
+        listen: Mode,
+        video: Mode | Literal["off"],
+        *,
+        threshold: float,
+        cores: float = 1.0,
+    ) -> None:
+        """``cores`` is what the process may use, and ``threshold`` the share of it that is full.
+
+        Under a CPU limit no more than ``cores`` is ever measured, however much there is to do.
+        """
         self.costs = Costs()
         self.refuse_jobs = False
         self.predicted = 0.0
@@ -121,7 +135,8 @@ class Shedding:
         """Cores once all is shed that the settings allow."""
         self._listen = listen
         self._video = video
-        self._threshold = threshold
+        self._cores = cores
+        self._full = threshold * cores
         self._adaptive: dict[str, None] = {}
         """Rooms that were moved over, in the order in which they were."""
         self._video_steps = 0
@@ -129,6 +144,8 @@ class Shedding:
         self._crowd = 0
         """How many tracks there were when that last changed by much."""
         self._crowd_at = float("-inf")
+        self._settled_at: float | None = None
+        """When the measurement last was of what these tracks take alone."""
         self._low_since: float | None = None
 
     @property
@@ -141,8 +158,17 @@ class Shedding:
 
     @property
     def reported(self) -> float:
-        """The load for LiveKit, 0 to 1: reaching the threshold reads as the server's cut."""
-        return min(1.0, self.fully_shed / self._threshold * SERVER_CUT)
+        """The load for LiveKit, 0 to 1: reaching the threshold reads as the server's cut, and
+        goes on to until jobs are not refused any more."""
+        least = SERVER_CUT if self.refuse_jobs else 0.0
+        return min(1.0, max(least, self.fully_shed / self._full * SERVER_CUT))
+
+    @property
+    def one_more(self) -> float:
+        """What one more microphone adds to ``reported``, before anything is known of it."""
+        always, looks = self._floor(1)
+        one = Counts(rooms=0, microphones=1, heard=0, cameras=0, seen=0)
+        return self.costs.predict(one, always, looks) / self._full * SERVER_CUT
 
     def room_gone(self, room: str) -> None:
         self._adaptive.pop(room, None)
@@ -154,25 +180,29 @@ class Shedding:
         else:
             self.costs.skip(now)
         self._predict(counts, sizes)
-        if self.predicted > self.HIGH:
+        if self.predicted > self.HIGH * self._cores:
             self._low_since = None
-            while self.predicted > self.ENOUGH and self._shed(sizes):
+            while self.predicted > self.ENOUGH * self._cores and self._shed(sizes):
                 self._changed_at = now
                 self._predict(counts, sizes)
         else:
             self._restore(now, counts, sizes)
         self.fully_shed = self.costs.predict(counts, *self._floor(counts.microphones))
-        limit = self._threshold if not self.refuse_jobs else 0.9 * self._threshold
+        limit = self._full if not self.refuse_jobs else 0.9 * self._full
         self.refuse_jobs = self.fully_shed >= limit
 
     # --- inside
 
     def _settled(self, now: float, counts: Counts) -> bool:
-        """Whether what the process takes is what these tracks take, and nothing else."""
+        """Whether what the process takes is what these tracks take, and nothing else; or whether
+        it has not been for so long that the measurement is better than none."""
         crowd = counts.microphones + counts.cameras
         if abs(crowd - self._crowd) > self.CROWD_CHANGES * self._crowd:
             self._crowd, self._crowd_at = crowd, now
-        return now - max(self._changed_at, self._crowd_at) >= self.SETTLE_S
+        settled = now - max(self._changed_at, self._crowd_at) >= self.SETTLE_S
+        if settled or self._settled_at is None:
+            self._settled_at = now
+        return settled or now - self._settled_at >= self.BLIND_S
 
     def _looks(self, steps: int) -> Looks:
         if self._video == "off":
@@ -226,7 +256,7 @@ class Shedding:
         else:
             self._low_since = None
             return
-        if self.costs.predict(counts, always, looks) >= self.LOW:
+        if self.costs.predict(counts, always, looks) >= self.LOW * self._cores:
             self._low_since = None
             return
         if self._low_since is None:

@@ -39,8 +39,10 @@ class Listening:
         video: Mode | Literal["off"] = "auto",
         *,
         load_threshold: float = 0.85,
+        cores: float = 1.0,
     ) -> None:
-        self.shedding = Shedding(listen, video, threshold=load_threshold)
+        """``cores`` is what the process may use: less than one under a CPU limit."""
+        self.shedding = Shedding(listen, video, threshold=load_threshold, cores=cores)
         self.microphones = Microphones()
         self.cameras = Cameras()
         self._agenda = Agenda()
@@ -201,7 +203,9 @@ class Listening:
     def status(self, now: float) -> Status:
         pins = self.microphones.pins
         return Status(
+            rooms=len(self._rooms),
             microphones=len(self.microphones.ears),
+            audible=sum(ear.audible for ear in self.microphones.ears.values()),
             heard=self._heard,
             cameras=len(self.cameras.cameras),
             seen=self._seen,

@@ -10,7 +10,10 @@ from pmon.monitor.listening.cameras import Looks
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How the plan stands, for metrics and the log."""
 
+    rooms: int
     microphones: int
+    audible: int
+    """Microphones that are on: neither muted nor encrypted."""
     heard: int
     cameras: int
     seen: int

@@ -1,0 +1,214 @@
+"""Which media process gets a room, and when one is full: the processes are stand-ins."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from pmon.app import messages as msg
+from pmon.app.pool import PREPARED_S, Pool
+from pmon.app.reserved import KEPT_S, PEOPLE_A_ROOM
+from pmon.app.slot import Slot
+from pmon.metadata import JobMetadata
+from pmon.settings import Settings
+
+ONE_MORE = 0.0006
+
+
+class Place:
+    """A place whose process does what it is asked, and says what the test lets it say."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        on_message: Callable[[Place, msg.FromHost], None],
+        on_gone: Callable[[Place], None],
+    ) -> None:
+        self.slot = Slot(name)
+        self.slot.ready(0.0)
+        self.rooms: list[str] = []
+        """What it was asked to join or to watch, in order."""
+        self._on_message = on_message
+        self._on_gone = on_gone
+
+    def ask(self, message: msg.ToHost) -> None:
+        self.slot.ask(message)
+        if isinstance(message, msg.StartJob):
+            self.rooms.append(message.room)
+        elif isinstance(message, msg.Prepare):
+            self.rooms += message.rooms
+
+    def says(self, message: msg.FromHost) -> None:
+        self.slot.heard(message)
+        self._on_message(self, message)
+
+    def is_busy(self, reported: float, microphones: int = 0) -> None:
+        self.says(load(reported, microphones))
+
+    def dies(self) -> None:
+        self._on_gone(self)
+
+
+def load(reported: float, microphones: int = 0) -> msg.HostLoad:
+    return msg.HostLoad(
+        reported=reported,
+        one_more=ONE_MORE,
+        refuse_jobs=False,
+        microphones=microphones,
+        audible=microphones,
+        heard=microphones,
+        rooms=1,
+        rooms_adaptive=0,
+        looks="always",
+        overdue=0,
+    )
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def places() -> list[Place]:
+    return []
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch, places: list[Place], clock: Clock) -> Pool:
+    def make(*args: object) -> Place:
+        places.append(Place(*args))  # type: ignore[arg-type]
+        return places[-1]
+
+    monkeypatch.setattr("pmon.app.pool.Place", make)
+    return Pool(Settings(api_key="key", api_secret="secret", workers=2), lambda message: None)
+
+
+def start(job: str, room: str, participant: str = "ann") -> msg.StartJob:
+    return msg.StartJob(
+        job=job,
+        dispatch="AD_1",
+        room=room,
+        participant=participant,
+        participant_sid="",
+        participant_kind="standard",
+        metadata=JobMetadata(),
+    )
+
+
+def counts(places: list[Place]) -> list[int]:
+    return [len(set(place.rooms)) for place in places]
+
+
+def test_rooms_that_are_joined_before_their_jobs_come_are_spread(
+    pool: Pool, places: list[Place]
+) -> None:
+    """After a deploy all rooms are adopted in one round, and all of them went to one process."""
+    for room in "abcd":
+        pool.handle(msg.Prepare(rooms=[room]))
+    assert counts(places) == [2, 2]
+    for room in "abcd":
+        pool.handle(start(f"AJ_{room}", room))
+    assert counts(places) == [2, 2], "a room stays where it is"
+
+
+def test_a_busy_process_gets_no_new_room(pool: Pool, places: list[Place]) -> None:
+    """A job may be one participant or a whole room: their number says little."""
+    busy, idle = places
+    pool.handle(start("AJ_1", "large", participant=""))
+    pool.handle(start("AJ_2", "small", participant=""))
+    assert (busy.rooms, idle.rooms) == (["large"], ["small"])
+    busy.is_busy(0.5)
+    idle.is_busy(0.1)
+    for number in range(3, 8):
+        pool.handle(start(f"AJ_{number}", f"room-{number}"))
+    assert busy.rooms == ["large"]
+
+
+def test_loads_that_hardly_differ_do_not_decide(pool: Pool, places: list[Place]) -> None:
+    places[0].is_busy(0.21)
+    places[1].is_busy(0.19)
+    for room in "abcd":
+        pool.handle(start(f"AJ_{room}", room))
+    assert counts(places) == [2, 2]
+
+
+def test_many_rooms_at_once_do_not_all_go_where_little_is_done(
+    pool: Pool, places: list[Place]
+) -> None:
+    """The load that decides is a second old, and a round may bring fifty."""
+    places[0].is_busy(0.2)
+    places[1].is_busy(0.0)
+    pool.handle(msg.Prepare(rooms=[f"room-{number}" for number in range(100)]))
+    assert 20 < counts(places)[0] < 50
+
+
+def test_a_room_that_nobody_came_for_counts_no_more(
+    pool: Pool, places: list[Place], clock: Clock
+) -> None:
+    pool.handle(msg.Prepare(rooms=["a", "b"]))
+    pool.handle(start("AJ_b", "b"))
+    clock.now += PREPARED_S
+    pool.handle(start("AJ_c", "c"))
+    assert places[0].rooms == ["a", "c"]
+
+
+def test_a_process_that_has_just_begun_anew_is_not_taken_for_idle(
+    pool: Pool, places: list[Place]
+) -> None:
+    """Its rooms come back in a moment."""
+    for place in places:
+        place.is_busy(0.3)
+    pool.handle(start("AJ_1", "a"))
+    places[0].dies()
+    assert pool.loads == [load(0.3)], "what it said of itself holds no more"
+    pool.handle(start("AJ_2", "b"))
+    pool.handle(start("AJ_3", "c"))
+    assert Counter(places[1].rooms) == {"b": 1, "c": 1}
+    places[0].is_busy(0.0)
+    assert pool.shares[1] == pytest.approx(ONE_MORE), "its job is expected once more"
+
+
+def test_a_full_process_is_full_for_its_rooms_alone(pool: Pool, places: list[Place]) -> None:
+    """The worker reports its least busy process, so joiners of this one's rooms kept coming."""
+    pool.handle(start("AJ_1", "a"))
+    pool.handle(start("AJ_2", "b"))
+    assert not pool.full("a"), "nothing is known yet"
+    places[0].is_busy(1.0)
+    places[1].is_busy(0.0)
+    assert pool.full("a")
+    assert not pool.full("b")
+    assert not pool.full("a room that is new")
+
+
+def test_jobs_count_before_their_process_has_planned_for_them(
+    pool: Pool, places: list[Place], clock: Clock
+) -> None:
+    """Else a crowd is accepted in the second before it shows in any load."""
+    for place in places:
+        place.is_busy(0.5)
+    for number in range(400):
+        pool.handle(start(f"AJ_{number}", "crowd"))
+    assert pool.full("crowd")
+    assert sorted(pool.shares) == pytest.approx([0.5, 0.5 + 400 * ONE_MORE])
+    places[0].is_busy(0.6, microphones=300)
+    assert sorted(pool.shares) == pytest.approx([0.5, 0.6 + 100 * ONE_MORE])
+    clock.now += KEPT_S
+    assert sorted(pool.shares) == pytest.approx([0.5, 0.6]), "who has no microphone costs little"
+
+
+def test_a_job_for_everybody_is_taken_for_some_people(pool: Pool, places: list[Place]) -> None:
+    places[0].is_busy(0.0)
+    pool.handle(start("AJ_1", "a", participant=""))
+    assert pool.shares == pytest.approx([PEOPLE_A_ROOM * ONE_MORE])
