@@ -128,7 +128,9 @@ class AnyMeeting(RuleBasedStateMachine):
         assert status.heard == sum(sid.startswith("TR_a") for sid in on)
         assert status.seen == sum(sid.startswith("TR_v") for sid in on)
         ears = self.plan.microphones.ears
-        assert {sid for sid, ear in ears.items() if ear.pin} == set(self.plan.microphones.pins.held)
+        pinned = {sid for sid, ear in ears.items() if ear.pin}
+        assert pinned == set(self.plan.microphones.pins.held)
+        assert not {ears[sid].room for sid in pinned} & self.plan.microphones.always
 
     @invariant()
     def what_waits_has_a_time(self) -> None:

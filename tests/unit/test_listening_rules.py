@@ -293,6 +293,26 @@ def test_always_hears_everybody_and_toggles_nothing() -> None:
     assert [(c.enabled, c.reason) for _, c in room.changes] == [(True, "always")]
 
 
+def test_a_voice_in_a_room_that_is_always_heard_takes_no_pin() -> None:
+    """There a pin never ended, and adaptive rooms had one less."""
+    room = Room(Listening("auto", "off"))
+    room.microphone()
+    microphones = room.plan.microphones
+    microphones.set_always("room", False, [MIC], 0.0)
+    room.sound()
+    room.speaks(True)
+    room.to(4.0)
+    room.speaks(False)
+    assert room.plan.status(4.0).pins == 1
+    microphones.set_always("room", True, [MIC], 4.0)
+    assert room.plan.status(4.0).pins == 0
+    room.speaks(True)
+    room.to(8.0)
+    room.speaks(False)
+    assert room.plan.microphones.ears[MIC].deaf
+    assert room.plan.status(8.0).pins == 0
+
+
 class TestVideo:
     @pytest.fixture
     def seen(self) -> Room:

@@ -68,7 +68,9 @@ class Microphones:
             self.always.discard(room)
         for sid in ears:
             ear = self.ears[sid]
-            if not always and ear.enabled_at is not None:
+            if always:
+                self._unpin(ear)  # it is heard without one, and others may need it
+            elif ear.enabled_at is not None:
                 ear.want_look("patrol")
                 ear.hold(max(ear.enabled_at + RESUME_S, ear.spoke_at) + LOOK_S)
             self.touched[sid] = None
@@ -113,7 +115,7 @@ class Microphones:
         ear.opened(now)
         if speaking:
             ear.started(at, now)
-            if ear.deaf and not ear.called:
+            if ear.deaf and not ear.called and ear.room not in self.always:
                 self._pin(ear, "voice", now)
         elif ear.speaking:
             ear.stopped(at, now)
