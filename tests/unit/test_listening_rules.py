@@ -243,6 +243,45 @@ def test_a_microphone_that_is_silent_twice_is_held_for_a_minute(room: Room) -> N
     assert room.last()[0] - opened_at == pytest.approx(60.0, abs=4.0)
 
 
+def test_silence_behind_a_lost_connection_is_no_suspicion(room: Room) -> None:
+    """The decoder goes on to give silent frames, whatever the microphone is like."""
+    room.first_look(loudest_dbov=-108.0)
+    room.plan.link(3.0, MIC, lost=True)  # told late: the first look is worth nothing, either
+    for _ in range(3):
+        while not room.on[MIC]:
+            room.to(room.now + 0.5)
+        room.sound(loudest_dbov=-108.0)
+        room.to(room.now + 3.0)
+        assert not room.on[MIC]
+    assert room.plan.status(room.now).pins == 0
+    assert room.plan.microphones.ears[MIC].silent_looks == 0
+    room.to(290.0)
+    assert room.plan.status(room.now).overdue == 1
+
+
+def test_a_suspicion_ends_when_the_connection_proves_to_be_lost(room: Room) -> None:
+    room.first_look(loudest_dbov=-108.0)
+    while not room.on[MIC]:
+        room.to(room.now + 0.5)
+    room.sound(loudest_dbov=-108.0)
+    room.to(room.now + 10.0)
+    assert room.plan.status(room.now).pins == 1
+    room.plan.link(room.now, MIC, lost=True)
+    room.tick()
+    assert not room.on[MIC]
+    assert room.plan.status(room.now).pins == 0
+
+
+def test_a_connection_that_is_back_is_heard_for_a_whole_look(room: Room) -> None:
+    room.plan.link(0.0, MIC, lost=True)
+    room.sound(loudest_dbov=-108.0)
+    room.to(2.0)
+    room.plan.link(2.0, MIC, lost=False)
+    room.to(10.0)
+    assert room.last() == (4.0, False, "quiet")
+    assert room.plan.microphones.ears[MIC].covered_at == 4.0
+
+
 def test_the_suspicion_falls_with_the_first_sound(room: Room) -> None:
     room.first_look(loudest_dbov=-108.0)
     while not room.on[MIC]:

@@ -188,6 +188,14 @@ class Subscriptions:
         self._plan.speakers(now, self._monitor.room, identities)
         self._listener.settle()
 
+    def quality(self, identity: str) -> None:
+        """The monitor knows how somebody's connection stands, and the plan must, too."""
+        participant = self._monitor.participants.get(identity)
+        lost = participant is not None and participant.quality == "lost"
+        for sid in self._sids.get(identity, ()):
+            self._plan.link(time.monotonic(), sid, lost=lost)
+        self._listener.settle()
+
     # --- from the plan
 
     def carry_out(self, change: Change) -> None:
@@ -365,6 +373,7 @@ class Subscriptions:
         elif subscription.muted != want.muted:
             self._plan.muted(now, sid, want.muted)
         subscription.muted = want.muted
+        self._plan.link(now, sid, lost=owner.quality == "lost")
 
     def _unplan(self, sid: str, subscription: _Subscription) -> None:
         if subscription.planned:
@@ -414,7 +423,7 @@ class Subscriptions:
         self._in_background(tap.aclose())
 
     def _sounds(self, sid: str) -> None:
-        """The first sound since it was opened."""
+        """The first frame since it was opened, which is silence until packets come."""
         now = time.monotonic()
         self._monitor.listening(sid, "pcm", now)
         self._plan.started(now, sid)

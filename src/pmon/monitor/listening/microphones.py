@@ -58,6 +58,12 @@ class Microphones:
             ear.want_look("unmuted")
         self.touched[ear.sid] = None
 
+    def link(self, ear: Ear, lost: bool, now: float) -> None:
+        """The server gave the publisher's connection up, or has it back."""
+        if ear.lost != lost:
+            ear.link(lost, now)
+            self.touched[ear.sid] = None
+
     def set_always(self, room: str, always: bool, ears: Collection[str], now: float) -> None:
         """Hear everybody of a room all the time, or only whom there is something to hear of."""
         if always == (room in self.always):

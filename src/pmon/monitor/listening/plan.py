@@ -115,12 +115,19 @@ class Listening:
 
     # --- microphones
 
+    def link(self, now: float, track_sid: str, *, lost: bool) -> None:
+        """Whether the server calls the publisher's connection lost: their silence proves nothing.
+        """
+        ear = self.microphones.ears.get(track_sid)
+        if ear is not None:
+            self.microphones.link(ear, lost, now)
+
     def speakers(self, now: float, room: str, named: Collection[str]) -> None:
         """The server's speaker event: the identities of those who began or grew louder."""
         self.microphones.speakers(room, named, now)
 
     def started(self, now: float, track_sid: str) -> None:
-        """The first sound of an enabled microphone came."""
+        """The first frame of an enabled microphone came."""
         ear = self.microphones.ears.get(track_sid)
         if ear is not None:
             ear.opened(now)
