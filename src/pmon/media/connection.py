@@ -100,6 +100,7 @@ class RoomConnection:
     def start(self) -> None:
         """Join, and stay until ``aclose`` or the room's end."""
         self._task = asyncio.create_task(self._stay(), name=f"room {self._monitor.room}")
+        self._task.add_done_callback(lambda _: self._listener.plan.room_gone(self._monitor.room))
 
     @property
     def over(self) -> bool:

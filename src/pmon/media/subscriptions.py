@@ -106,16 +106,22 @@ class Subscriptions:
         """The connection is being made again: what is asked for now would be lost."""
         self._paused = True
         self.hang_up_all()
-        for sid, subscription in self._subscriptions.items():
-            self._unplan(sid, subscription)
+        for sid in self._subscriptions:
+            self._plan.suspended(time.monotonic(), sid)
 
     def resume(self) -> None:
-        """The connection is back; a full reconnect forgot every subscription without a track."""
+        """The connection is back; a full reconnect forgot every subscription without a track.
+
+        Where the track survived, the server still has its settings.
+        """
         self._paused = False
         for sid in [sid for sid, s in self._subscriptions.items() if s.track is None]:
             self._drop(sid)
+        for sid in self._subscriptions:
+            self._plan.resumed(time.monotonic(), sid)
         self._doubt_all()
         self.apply()
+        self._listener.settle()
 
     def apply(self) -> None:
         """Subscribe to what is wanted and to nothing else.
@@ -164,6 +170,9 @@ class Subscriptions:
         if subscription is None:
             publication.set_subscribed(False)  # unwanted again before it came
             return
+        # Of another receiver, if any: this one is born enabled.
+        self._unplan(publication.sid, subscription)
+        self._close_tap(publication.sid, subscription)
         subscription.publication = publication
         subscription.track = track
         subscription.enabled = True

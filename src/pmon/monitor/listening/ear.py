@@ -179,6 +179,19 @@ class Ear:
         self.look = None
         self.look_until = NEVER
 
+    def suspend(self, now: float) -> None:
+        """The own connection broke: how much of what was heard was that, nobody knows."""
+        self.opened_at = None
+        self.close_books(now)
+
+    def put_off(self) -> None:
+        """Have the look that waits in the first round of the patrol instead."""
+        self.look = None
+
+    def reopen(self) -> None:
+        """It goes on as it was suspended: enabled, which is worth a look."""
+        self.want_look("patrol")
+
     def plan_next(self, now: float, *, heard: bool) -> None:
         """Say when to look next, as it is disabled now; ``heard``: the look was a whole one."""
         if self.phase is not None:

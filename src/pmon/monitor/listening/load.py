@@ -145,6 +145,7 @@ class Shedding:
         return min(1.0, self.fully_shed / self._threshold * SERVER_CUT)
 
     def room_gone(self, room: str) -> None:
+        """Its connection is over: a room of that name begins anew."""
         self._adaptive.pop(room, None)
 
     def sample(self, now: float, cores: float, counts: Counts, sizes: Mapping[str, int]) -> None:
