@@ -151,7 +151,7 @@ class Listening:
     # --- microphones
 
     def link(self, now: float, track_sid: str, *, lost: bool) -> None:
-        """Whether the server calls the publisher's connection lost: their silence proves nothing."""
+        """Whether the server calls the publisher's connection lost, so that silence is no proof."""
         ear = self.microphones.ears.get(track_sid)
         if ear is not None:
             self.microphones.link(ear, lost, now)
