@@ -13,7 +13,7 @@ from pmon.media.phrases import phrases
 async def test_only_who_speaks_is_heard(
     start_worker: StartWorker, dispatch: Dispatch, join: Join
 ) -> None:
-    """The server names speakers whose tracks it does not forward, and then forwards them at once."""
+    """The server names speakers whose tracks it holds back, and then forwards them at once."""
     worker = await start_worker(PMON_LISTEN="adaptive")
     alice, _ = await join("alice"), await join("bob")
     await dispatch()

@@ -85,12 +85,13 @@ class Subscriptions:
         return sum(s.tap is not None for s in self._subscriptions.values())
 
     @property
-    def watching(self) -> bool:
-        """Whether any video is received."""
-        return any(
-            s.want.frames and s.track is not None and s.enabled
+    def cameras(self) -> list[rtc.RemoteTrack]:
+        """The video that is received."""
+        return [
+            s.track
             for s in self._subscriptions.values()
-        )
+            if s.want.frames and s.track is not None and s.enabled
+        ]
 
     # --- towards the server
 
