@@ -5,6 +5,7 @@ The requests are recorded where they would leave for the SDK; the plan and the m
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import pytest
 from livekit import rtc
 from room_driver import Meeting, microphone, person
 
+from pmon.media.connection import RoomConnection
 from pmon.media.listener import Listener
 from pmon.media.meters import TrackMeters
 from pmon.media.subscriptions import Subscriptions
@@ -218,3 +220,30 @@ async def test_the_plan_knows_of_a_lost_connection(monkeypatch: pytest.MonkeyPat
         room.subscriptions.quality("ann")
         assert ear.lost == (level == "lost")
     await room.subscriptions.aclose()
+
+
+async def test_a_room_is_forgotten_with_its_connection_and_not_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It came back as one where everybody is heard, after any time without a track."""
+    forgotten: list[str] = []
+    over = asyncio.Event()
+
+    async def stay(_: RoomConnection) -> None:
+        await over.wait()
+
+    monkeypatch.setattr(RoomConnection, "_stay", stay)
+    plan = Listening("auto", "off")
+    monkeypatch.setattr(plan, "room_gone", forgotten.append)
+    anything: Any = None
+    monitor = Meeting().monitor
+    connection = RoomConnection(
+        monitor, anything, anything, anything, Listener(plan), anything, dict, lambda: None
+    )
+    connection.start()
+    await asyncio.sleep(0)
+    assert not forgotten
+    over.set()
+    await connection.aclose()
+    await asyncio.sleep(0)
+    assert forgotten == [monitor.room]

@@ -299,7 +299,8 @@ class Listening:
                 continue
             verdict, told = self._verdict(track, now), self._on.get(sid)
             if told is None and verdict.reason in FIRST and not self._toggles.spare(now):
-                # A crowd came: not all of it is decoded at once.
+                # A crowd came, and not all of it is decoded at once. Each costs a request now, as
+                # subscribing to it did, and no more of them than that is paced to.
                 track.put_off()
                 verdict = self._verdict(track, now)
             self._agenda.set(sid, verdict.due)

@@ -62,10 +62,10 @@ class Toggles:
         return taken
 
     def spare(self, now: float) -> bool:
-        """Take a place for a track that is enabled without a request, as a new one is.
+        """Take a place for the first look at a new track, which needs no request to be enabled.
 
-        Only one that nobody waits for who is to be disabled, or speaks: what a crowd of new tracks
-        costs grows with those.
+        False if there is none left, or those need it that wait to be disabled or speak: looks may
+        not begin faster than they can end.
         """
         self._forget_old(now)
         waiting = len(self._closing)
