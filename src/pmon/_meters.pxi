@@ -85,7 +85,7 @@ cdef int meters_feed(
     cdef int i, news
     cdef int64_t windows
     tap_lock(&meters.mutex)
-    news = meters.dry          # the first sound is news, too
+    news = meters.dry          # the first frame is news, too
     if meters.dry:
         meters.opened = meters.level.position
         meters.loudest = -1.0
@@ -304,7 +304,7 @@ cdef class Meters:
 
     @property
     def loudest_dbov(self) -> float | None:
-        """Loudest 100 ms since the first sound after the last ``stop``, in dBov.
+        """Loudest 100 ms since the first frame after the last ``stop``, in dBov.
 
         The first 200 ms are left out: a decoder that has just begun gives silence or fades in.
         None while there is nothing else.

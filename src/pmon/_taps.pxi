@@ -117,6 +117,9 @@ cdef class Stream:
 
     def __cinit__(self, uint64_t handle, owner, Meters meters=None):
         """``owner`` is what ``take`` gives when there are transitions; without meters it is video.
+
+        Video is counted in tests and benchmarks alone: the SDK copies each picture before the tap
+        sees it, so that ``pmon.media.stats`` is the cheaper way to know how many there were.
         """
         if handle == 0:
             raise ValueError("a stream's handle is not 0")

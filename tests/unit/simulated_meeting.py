@@ -94,6 +94,9 @@ class Meeting:
         self._steps: list[tuple[float, int, Step, tuple[object, ...]]] = []
         self._count = count()
         self._told: set[str] = set()
+        self._reopening: set[str] = set()
+        """Enabled on the server all the time, so that it is asked for nothing."""
+        self._connected = True
         for person in people:
             self._at(0.0, self._join, person)
 
@@ -122,6 +125,20 @@ class Meeting:
         self.run(until)
         for person in self.people.values():
             self._close(person)
+
+    def blip(self, outage_s: float) -> None:
+        """All room connections break, and come back with the tracks that they had."""
+        self._connected = False
+        self._reopening = {sid for sid, person in self.people.items() if person.on_at is not None}
+        for sid, person in self.people.items():
+            self._close(person)
+            self.plan.suspended(self.now, sid)
+        self._later(outage_s, self._reconnected)
+
+    def _reconnected(self) -> None:
+        self._connected = True
+        for sid in self.people:
+            self.plan.resumed(self.now, sid)
 
     # --- people
 
@@ -170,18 +187,25 @@ class Meeting:
         return window_left_s + self.random.uniform(0.0, WINDOW_S) + self.server_late_s
 
     def _named(self, person: Person) -> None:
+        if not self._connected:
+            return
         self.plan.speakers(self.now, person.room, [person.identity])
         if person.called_at is None or self.now - person.called_at > 1.5:
             person.called_at = self.now
 
     def _stopped(self, person: Person) -> None:
+        if not self._connected:
+            return
         self.plan.speakers(self.now, person.room, [])
 
     # --- the actuator, the decoder and the detector
 
     def _change(self, change: Change) -> None:
         person = self.people[change.track_sid]
-        if change.track_sid in self._told and change.reason != "muted":
+        assert self._connected
+        if change.track_sid in self._reopening:
+            self._reopening.discard(change.track_sid)
+        elif change.track_sid in self._told and change.reason != "muted":
             self.toggled_at.append(self.now)
         self._told.add(change.track_sid)
         if change.enabled:

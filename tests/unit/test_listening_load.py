@@ -104,6 +104,24 @@ def test_it_comes_back_when_there_is_room_and_not_at_once() -> None:
     assert process.always == {"room0", "room1"}
 
 
+def test_a_room_stays_adaptive_while_all_its_tracks_are_gone() -> None:
+    """A full reconnect brings them back some seconds later, under other sids."""
+    process = Process(20, 80, 60)
+    process.run(60)
+    assert process.always == {"room0", "room2"}
+    for j in range(80):
+        process.plan.track_removed(process.now, f"TR_1.{j}")
+    process.tick()
+    process.plan.track_added(process.now, "room1", "p1.0", "TR_1.new", "audio")
+    process.tick()
+    assert "room1" not in process.always
+    process.plan.room_gone("room1")
+    assert not process.plan.shedding.always("room1"), "it has tracks, so it is another one"
+    process.plan.track_removed(process.now, "TR_1.new")
+    process.plan.room_gone("room1")
+    assert process.plan.shedding.always("room1")
+
+
 def test_a_load_at_the_edge_never_flaps() -> None:
     process = Process(60, 70)
     switches = 0

@@ -27,6 +27,9 @@ class AnyMeeting(RuleBasedStateMachine):
         """By track, whether it is muted and whether it is encrypted."""
         self.on_since: dict[str, float | None] = {}
         self.told: set[str] = set()
+        self.suspended: dict[str, bool] = {}
+        """By track, whether it is enabled on the server."""
+        self.reopening: set[str] = set()
         self.toggled_at: list[float] = []
         self.just: list[tuple[Change, float]] = []
 
@@ -62,6 +65,25 @@ class AnyMeeting(RuleBasedStateMachine):
         for sid in (f"TR_a{i}", f"TR_v{i}"):
             self._forget(sid)
             self.plan.track_removed(self.now, sid)
+
+    @rule(room=st.sampled_from(ROOMS))
+    def lose(self, room: str) -> None:
+        """The room's connection breaks."""
+        for sid in self.known:
+            if ROOMS[int(sid[4:]) % 2] == room and sid not in self.suspended:
+                self.suspended[sid] = self.on_since.get(sid) is not None
+                if sid in self.on_since:
+                    self.on_since[sid] = None
+                self.plan.suspended(self.now, sid)
+
+    @rule(room=st.sampled_from(ROOMS))
+    def come_back(self, room: str) -> None:
+        for sid in [sid for sid in self.suspended if ROOMS[int(sid[4:]) % 2] == room]:
+            if self.suspended.pop(sid):
+                self.reopening.add(sid)
+            self.plan.resumed(self.now, sid)
+        self._tick(self.now)
+        self.reopening.clear()
 
     @rule(i=person, muted=st.booleans(), video=st.booleans())
     def mute(self, i: int, muted: bool, video: bool) -> None:
@@ -128,7 +150,9 @@ class AnyMeeting(RuleBasedStateMachine):
         assert status.heard == sum(sid.startswith("TR_a") for sid in on)
         assert status.seen == sum(sid.startswith("TR_v") for sid in on)
         ears = self.plan.microphones.ears
-        assert {sid for sid, ear in ears.items() if ear.pin} == set(self.plan.microphones.pins.held)
+        pinned = {sid for sid, ear in ears.items() if ear.pin}
+        assert pinned == set(self.plan.microphones.pins.held)
+        assert not {ears[sid].room for sid in pinned} & self.plan.microphones.always
 
     @invariant()
     def what_waits_has_a_time(self) -> None:
@@ -143,7 +167,8 @@ class AnyMeeting(RuleBasedStateMachine):
         if self.plan.status(self.now).waiting:
             return
         for sid, ear in self.plan.microphones.ears.items():
-            if ear.room in self.plan.microphones.always and ear.audible:
+            always = ear.room in self.plan.microphones.always and sid not in self.suspended
+            if always and ear.audible:
                 assert self.on_since[sid] is not None
 
     # --- inside
@@ -163,9 +188,12 @@ class AnyMeeting(RuleBasedStateMachine):
     def _changed(self, change: Change) -> None:
         sid = change.track_sid
         assert sid in self.known
+        assert sid not in self.suspended
         forced = self.known[sid]["muted"] or self.known[sid]["encrypted"]
         since = self.on_since.get(sid)
-        if sid in self.told and not forced:
+        if sid in self.reopening:
+            assert change.enabled
+        elif sid in self.told and not forced:
             assert change.enabled == (since is None)
             self.toggled_at.append(self.now)
             if not change.enabled and since is not None:
@@ -177,6 +205,7 @@ class AnyMeeting(RuleBasedStateMachine):
         self.known.pop(sid, None)
         self.on_since.pop(sid, None)
         self.told.discard(sid)
+        self.suspended.pop(sid, None)
 
 
 TestAnyMeeting = AnyMeeting.TestCase

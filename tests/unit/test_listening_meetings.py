@@ -110,6 +110,36 @@ def test_a_thousand_people_for_two_hours() -> None:
     assert status.pins <= status.pins_limit
 
 
+def test_a_blip_of_all_connections_opens_no_microphone() -> None:
+    """On the server they are disabled still; a thousand decoded at once is no way to come back."""
+    people = crowd(1000, 20, 6.0)
+    meeting = Meeting(people)
+    meeting.run(600.0)
+    for at in (600.0, 660.0):
+        meeting.run(at)
+        meeting.blip(20.0)
+        meeting.run(at + 19.9)
+        assert meeting.plan.status(meeting.now).heard == 0
+        for second in range(20, 60):
+            meeting.run(at + second)
+            assert meeting.plan.status(meeting.now).heard <= 0.2 * len(people)
+    meeting.finish(1200.0)
+    assert most_in_a_second(meeting.toggled_at) <= Toggles.PER_S
+    assert meeting.plan.status(1200.0).overdue == 0
+
+
+def test_a_crowd_that_comes_at_once_is_not_decoded_at_once() -> None:
+    """A media process was replaced, and its thousand microphones are all new to this one."""
+    people = crowd(1000, 20, 6.0)
+    meeting = Meeting(people)
+    for second in range(180):
+        meeting.run(second + 0.9)
+        assert meeting.plan.status(meeting.now).heard <= 0.15 * len(people)
+    meeting.finish(181.0)
+    assert all(longest_unheard_s(person, 181.0) <= ROUND_S for person in people)
+    assert most_in_a_second(meeting.toggled_at) <= Toggles.PER_S
+
+
 def test_talk_time_holds_while_rooms_are_moved_to_adaptive() -> None:
     people = crowd(200, 8, 6.0)
     meeting = Meeting(people, "auto")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import pytest
 
@@ -243,6 +244,45 @@ def test_a_microphone_that_is_silent_twice_is_held_for_a_minute(room: Room) -> N
     assert room.last()[0] - opened_at == pytest.approx(60.0, abs=4.0)
 
 
+def test_silence_behind_a_lost_connection_is_no_suspicion(room: Room) -> None:
+    """The decoder goes on to give silent frames, whatever the microphone is like."""
+    room.first_look(loudest_dbov=-108.0)
+    room.plan.link(3.0, MIC, lost=True)  # told late: the first look is worth nothing, either
+    for _ in range(3):
+        while not room.on[MIC]:
+            room.to(room.now + 0.5)
+        room.sound(loudest_dbov=-108.0)
+        room.to(room.now + 3.0)
+        assert not room.on[MIC]
+    assert room.plan.status(room.now).pins == 0
+    assert room.plan.microphones.ears[MIC].silent_looks == 0
+    room.to(290.0)
+    assert room.plan.status(room.now).overdue == 1
+
+
+def test_a_suspicion_ends_when_the_connection_proves_to_be_lost(room: Room) -> None:
+    room.first_look(loudest_dbov=-108.0)
+    while not room.on[MIC]:
+        room.to(room.now + 0.5)
+    room.sound(loudest_dbov=-108.0)
+    room.to(room.now + 10.0)
+    assert room.plan.status(room.now).pins == 1
+    room.plan.link(room.now, MIC, lost=True)
+    room.tick()
+    assert not room.on[MIC]
+    assert room.plan.status(room.now).pins == 0
+
+
+def test_a_connection_that_is_back_is_heard_for_a_whole_look(room: Room) -> None:
+    room.plan.link(0.0, MIC, lost=True)
+    room.sound(loudest_dbov=-108.0)
+    room.to(2.0)
+    room.plan.link(2.0, MIC, lost=False)
+    room.to(10.0)
+    assert room.last() == (4.0, False, "quiet")
+    assert room.plan.microphones.ears[MIC].covered_at == 4.0
+
+
 def test_the_suspicion_falls_with_the_first_sound(room: Room) -> None:
     room.first_look(loudest_dbov=-108.0)
     while not room.on[MIC]:
@@ -286,11 +326,132 @@ def test_a_track_that_is_gone_is_never_heard_of_again(room: Room) -> None:
     assert room.plan.status(1000.0).microphones == 0
 
 
+class TestABlipOfTheConnection:
+    """A signal resume: the tracks survive, and on the server each is what it was."""
+
+    def blip(self, room: Room, until: float, sid: str = MIC) -> None:
+        room.plan.suspended(room.now, sid)
+        room.to(until)
+        room.plan.resumed(until, sid)
+        room.tick()
+
+    def test_what_was_disabled_stays_disabled(self, room: Room) -> None:
+        room.first_look()
+        patrol_at = room.plan.due()
+        self.blip(room, 13.0)
+        assert room.last() == (2.4, False, "quiet")
+        assert room.plan.due() == patrol_at
+
+    def test_what_was_heard_is_heard_on_and_asks_for_nothing(self, room: Room) -> None:
+        room.sound()
+        room.speaks(True)
+        self.blip(room, 13.0)
+        assert room.last() == (13.0, True, "patrol")
+        assert room.plan.status(13.0).heard == 1
+        room.sound()
+        room.to(20.0)
+        assert room.last() == (15.4, False, "quiet")
+        assert [change.enabled for _, change in room.changes] == [True, True, False]
+
+    def test_nothing_is_asked_for_in_between(self, room: Room) -> None:
+        room.first_look()
+        room.plan.suspended(3.0, MIC)
+        room.named("ann")
+        room.to(400.0)
+        room.plan.muted(400.0, MIC, True)
+        room.plan.muted(400.0, MIC, False)
+        room.to(401.0)
+        assert room.last() == (2.4, False, "quiet")
+        assert room.plan.due() is None
+        room.plan.resumed(401.0, MIC)
+        room.tick()
+        assert room.last() == (401.0, True, "unmuted")
+
+    def test_who_muted_in_between_is_not_heard(self, room: Room) -> None:
+        room.sound()
+        room.plan.suspended(room.now, MIC)
+        room.plan.muted(5.0, MIC, True)
+        room.plan.resumed(6.0, MIC)
+        room.to(100.0)
+        assert [change.enabled for _, change in room.changes] == [True]
+        assert room.plan.status(100.0).heard == 0
+
+    def test_what_was_found_out_is_kept(self, room: Room) -> None:
+        room.sound()
+        room.speaks(True)
+        room.to(4.0)
+        room.speaks(False)
+        assert room.plan.status(4.0).pins == 1
+        self.blip(room, 10.0)
+        assert room.plan.status(10.0).pins == 1
+        room.to(50.0)
+        assert room.changes[-1][1].rests_on == "sampled"
+
+    def test_silence_of_our_own_is_no_silent_look(self, room: Room) -> None:
+        room.sound(loudest_dbov=-108.0)
+        room.to(2.3)
+        self.blip(room, 10.0)
+        assert room.plan.microphones.ears[MIC].silent_looks == 0
+        assert room.plan.microphones.ears[MIC].covered_at == 0.0
+
+    def test_a_look_at_a_picture_begins_anew(self) -> None:
+        room = Room()
+        room.plan.track_added(0.0, "room", "ann", "TR_cam", "video")
+        room.to(1.0)
+        self.blip(room, 5.0, "TR_cam")
+        assert room.last("TR_cam") == (5.0, True, "look")
+        assert room.plan.status(5.0).seen == 1
+
+    def test_a_track_that_is_gone_meanwhile_is_forgotten(self, room: Room) -> None:
+        room.plan.suspended(1.0, MIC)
+        room.plan.track_removed(2.0, MIC)
+        room.plan.resumed(3.0, MIC)
+        assert room.plan.due() is None
+        assert room.microphone() == MIC
+        assert room.last() == (0.0, True, "unmuted")
+        assert len(room.changes) == 2
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_of_a_crowd_only_some_are_heard_or_seen_at_once(kind: Literal["audio", "video"]) -> None:
+    room = Room()
+    for i in range(100):
+        room.plan.track_added(0.0, "room", f"p{i}", f"TR_{i}", kind)
+    room.tick()
+    first = [change.enabled for _, change in room.changes]
+    assert len(first) == 100
+    assert sum(first) == Toggles.ROUTINE_PER_S
+    room.to(180.0)
+    assert {c.track_sid for _, c in room.changes if c.enabled} == {f"TR_{i}" for i in range(100)}
+    later = [at for at, c in room.changes if c.enabled and at > 1.0]
+    assert later[len(later) // 2] > 20.0, "and the rest over a while"
+
+
 def test_always_hears_everybody_and_toggles_nothing() -> None:
     room = Room(Listening("always", "off"))
     room.microphone()
     room.to(1000.0)
     assert [(c.enabled, c.reason) for _, c in room.changes] == [(True, "always")]
+
+
+def test_a_voice_in_a_room_that_is_always_heard_takes_no_pin() -> None:
+    """There a pin never ended, and adaptive rooms had one less."""
+    room = Room(Listening("auto", "off"))
+    room.microphone()
+    microphones = room.plan.microphones
+    microphones.set_always("room", False, [MIC], 0.0)
+    room.sound()
+    room.speaks(True)
+    room.to(4.0)
+    room.speaks(False)
+    assert room.plan.status(4.0).pins == 1
+    microphones.set_always("room", True, [MIC], 4.0)
+    assert room.plan.status(4.0).pins == 0
+    room.speaks(True)
+    room.to(8.0)
+    room.speaks(False)
+    assert room.plan.microphones.ears[MIC].deaf
+    assert room.plan.status(8.0).pins == 0
 
 
 class TestVideo:

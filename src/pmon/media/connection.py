@@ -100,6 +100,7 @@ class RoomConnection:
     def start(self) -> None:
         """Join, and stay until ``aclose`` or the room's end."""
         self._task = asyncio.create_task(self._stay(), name=f"room {self._monitor.room}")
+        self._task.add_done_callback(lambda _: self._listener.plan.room_gone(self._monitor.room))
 
     @property
     def over(self) -> bool:
@@ -115,9 +116,11 @@ class RoomConnection:
         self._subscriptions.look_after(now)
         every_s = VIDEO_EVERY_S if self._listener.plan.shedding.looks == "always" else LOOK_EVERY_S
         due = now - self._video_at >= every_s
-        if due and self.connected and self._subscriptions.watching and self._video_task is None:
-            self._video_at = now
-            self._video_task = asyncio.create_task(self._read_video())
+        if due and self.connected and self._video_task is None:
+            cameras = self._subscriptions.cameras
+            if cameras:
+                self._video_at = now
+                self._video_task = asyncio.create_task(self._read_video(cameras))
 
     def read(self, now: float) -> None:
         """Bring the totals of all meters to the monitor, before its sums are told."""
@@ -312,10 +315,10 @@ class RoomConnection:
         self._subscriptions.apply()
         self._on_change()
 
-    async def _read_video(self) -> None:
+    async def _read_video(self, cameras: list[rtc.RemoteTrack]) -> None:
         try:
             if self._room is not None:
-                readings = await video_readings(self._room)
+                readings = await video_readings(self._room, cameras)
                 now = time.monotonic()
                 self._subscriptions.frames(readings, now)
                 self._changed()

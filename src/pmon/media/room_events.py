@@ -172,3 +172,4 @@ class RoomEvents:
         if participant is not None:
             level = sdk.QUALITIES.get(quality, "unknown")
             self._monitor.quality(participant.identity, level, time.monotonic())
+            self._subscriptions.quality(participant.identity)

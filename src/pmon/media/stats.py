@@ -1,31 +1,62 @@
-"""Video frames as libwebrtc counts them, read from RTC statistics: no picture is copied."""
+"""Video frames as libwebrtc counts them, read from RTC statistics.
+
+A stream whose frames the native tap counts would tell the same at once; but for each frame that it
+hands out, the SDK copies the picture first, which costs up to 7 ms/s a camera.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 
 from livekit import rtc
+from livekit.rtc._proto.stats_pb2 import RtcStats
 
 from pmon.monitor.inputs import VideoReading
 
 TIMEOUT_S = 5.0
+FEW = 4
+"""So many tracks are no cheaper to ask one by one than the whole room. In one of 10 microphones and
+10 cameras one track took 2.1 ms of CPU, three took 2.8 and the room 3.1, which grows with it: a
+report has some ten entries a track."""
 
 
-async def video_readings(room: rtc.Room) -> dict[str, VideoReading]:
-    """The totals of every video receiver of a room by track sid; empty if the room cannot tell.
+async def video_readings(
+    room: rtc.Room, tracks: Sequence[rtc.RemoteTrack]
+) -> dict[str, VideoReading]:
+    """The totals of these video receivers by track sid; without those that cannot be told.
 
-    One report covers all tracks of the connection and costs about 1.5 ms of CPU.
+    Where they are many it is one report of all tracks of the room, and more receivers come along.
     """
+    if len(tracks) >= FEW:
+        return await _of_room(room)
+    reports = await asyncio.gather(
+        *(asyncio.wait_for(track.get_stats(), TIMEOUT_S) for track in tracks),
+        return_exceptions=True,  # the SDK raises whatever it likes for a track that is gone
+    )
+    readings: dict[str, VideoReading] = {}
+    for report in reports:
+        if isinstance(report, BaseException):
+            continue  # no data is no verdict
+        readings |= _readings(report)
+    return readings
+
+
+async def _of_room(room: rtc.Room) -> dict[str, VideoReading]:
     try:
         stats = await asyncio.wait_for(room.get_rtc_stats(), TIMEOUT_S)
     except (RuntimeError, TimeoutError):
-        return {}  # disconnected or reconnecting: no data is no verdict
-    readings = {}
+        return {}  # disconnected or reconnecting
     # With one peer connection for both ways the receivers stand under the publisher's.
-    for report in (*stats.subscriber_stats, *stats.publisher_stats):
-        if report.WhichOneof("stats") != "inbound_rtp":
+    return _readings((*stats.subscriber_stats, *stats.publisher_stats))
+
+
+def _readings(entries: Iterable[RtcStats]) -> dict[str, VideoReading]:
+    readings = {}
+    for entry in entries:
+        if entry.WhichOneof("stats") != "inbound_rtp":
             continue
-        received = report.inbound_rtp
+        received = entry.inbound_rtp
         if received.stream.kind == "video" and received.inbound.track_identifier:
             readings[received.inbound.track_identifier] = VideoReading(
                 frames=received.inbound.frames_decoded, freezes=received.inbound.freeze_count

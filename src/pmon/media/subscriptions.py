@@ -85,12 +85,13 @@ class Subscriptions:
         return sum(s.tap is not None for s in self._subscriptions.values())
 
     @property
-    def watching(self) -> bool:
-        """Whether any video is received."""
-        return any(
-            s.want.frames and s.track is not None and s.enabled
+    def cameras(self) -> list[rtc.RemoteTrack]:
+        """The video that is received."""
+        return [
+            s.track
             for s in self._subscriptions.values()
-        )
+            if s.want.frames and s.track is not None and s.enabled
+        ]
 
     # --- towards the server
 
@@ -106,16 +107,22 @@ class Subscriptions:
         """The connection is being made again: what is asked for now would be lost."""
         self._paused = True
         self.hang_up_all()
-        for sid, subscription in self._subscriptions.items():
-            self._unplan(sid, subscription)
+        for sid in self._subscriptions:
+            self._plan.suspended(time.monotonic(), sid)
 
     def resume(self) -> None:
-        """The connection is back; a full reconnect forgot every subscription without a track."""
+        """The connection is back; a full reconnect forgot every subscription without a track.
+
+        Where the track survived, the server still has its settings.
+        """
         self._paused = False
         for sid in [sid for sid, s in self._subscriptions.items() if s.track is None]:
             self._drop(sid)
+        for sid in self._subscriptions:
+            self._plan.resumed(time.monotonic(), sid)
         self._doubt_all()
         self.apply()
+        self._listener.settle()
 
     def apply(self) -> None:
         """Subscribe to what is wanted and to nothing else.
@@ -164,6 +171,9 @@ class Subscriptions:
         if subscription is None:
             publication.set_subscribed(False)  # unwanted again before it came
             return
+        # Of another receiver, if any: this one is born enabled.
+        self._unplan(publication.sid, subscription)
+        self._close_tap(publication.sid, subscription)
         subscription.publication = publication
         subscription.track = track
         subscription.enabled = True
@@ -186,6 +196,14 @@ class Subscriptions:
     def speakers(self, identities: set[str], now: float) -> None:
         """The server's speaker event."""
         self._plan.speakers(now, self._monitor.room, identities)
+        self._listener.settle()
+
+    def quality(self, identity: str) -> None:
+        """The monitor knows how somebody's connection stands, and the plan must, too."""
+        participant = self._monitor.participants.get(identity)
+        lost = participant is not None and participant.quality == "lost"
+        for sid in self._sids.get(identity, ()):
+            self._plan.link(time.monotonic(), sid, lost=lost)
         self._listener.settle()
 
     # --- from the plan
@@ -368,6 +386,7 @@ class Subscriptions:
         elif subscription.muted != want.muted:
             self._plan.muted(now, sid, want.muted)
         subscription.muted = want.muted
+        self._plan.link(now, sid, lost=owner.quality == "lost")
 
     def _unplan(self, sid: str, subscription: _Subscription) -> None:
         if subscription.planned:
@@ -417,7 +436,7 @@ class Subscriptions:
         self._in_background(tap.aclose())
 
     def _sounds(self, sid: str) -> None:
-        """The first sound since it was opened."""
+        """The first frame since it was opened, which is silence until packets come."""
         now = time.monotonic()
         self._monitor.listening(sid, "pcm", now)
         self._plan.started(now, sid)

@@ -41,7 +41,7 @@ class AudioTier(Protocol):
         """Feed a track's audio to ``meters`` until the tap is closed.
 
         ``on_transitions`` is called on the loop whenever speech begins or ends, ``on_sound`` once
-        the first sound has come.
+        the first frame has come, which may be silence.
         """
 
     def room_joined(self, room: rtc.Room) -> None:

@@ -8,19 +8,23 @@ ONSET_LAG_S = 0.5
 """The server tells an onset 0.2-0.8 s late: it judges windows of 400 ms, and looks at them every
 400 ms. This is the mean, so that on the whole no more is billed than was spoken."""
 CONFIRM_S = 1.0
-"""Speech must be heard within so long of the first sound, or the server's onset bills nothing."""
+"""Speech must be heard within so long of the first frame, or the server's onset bills nothing.
+
+Longer than the 0.6 s of the design, which count from the first sound: a stream that was opened just
+now gives frames of silence until its first packets come, up to 0.3 s later.
+"""
 GAP_MAX_S = 1.5
-"""An onset that was told longer before the first sound is not billed from: too much may lie
+"""An onset that was told longer before the first frame is not billed from: too much may lie
 between, and then it was not that onset that the microphone was enabled for."""
 MID_SPEECH_S = 0.4
-"""A run that begins so soon after the first sound may have been under way before it: a stream
+"""A run that begins so soon after the first frame may have been under way before it: a stream
 that was opened just now gives silence until its first packets come, up to 0.3 s later."""
 
 
 def onset(at: float, heard_since: float | None, called_at: float | None) -> tuple[float, Heard]:
     """When speech began that is first heard at ``at``, and what that rests on.
 
-    ``heard_since`` is when the first sound came after the microphone was disabled (None: it never
+    ``heard_since`` is when the first frame came after the microphone was disabled (None: it never
     was), ``called_at`` when the server's event named the speaker. Monotonic seconds.
     """
     if heard_since is None:

@@ -44,7 +44,7 @@ class Track:
         self.rests_on: Heard = "pcm"
         """What is known of a microphone now: its sound, or what it is disabled on."""
         self.heard_since: float | None = None
-        """When the first sound came after it was disabled; None if it never was."""
+        """When the first frame came after it was disabled; None if it never was."""
 
     def info(self) -> TrackInfo:
         """The description that it was made from, as it stands now."""

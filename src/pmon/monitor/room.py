@@ -314,7 +314,7 @@ class RoomMonitor:
         self._speech.told(self.participants.values(), set(identities), now)
 
     def listening(self, track_sid: str, rests_on: ev.Heard, now: float) -> None:
-        """A microphone rests on this from now on: ``pcm`` as the first sound comes after it was
+        """A microphone rests on this from now on: ``pcm`` as the first frame comes after it was
         enabled, else as it is disabled. One of which this is never said is always heard.
         """
         participant, track = self._track(track_sid)

@@ -63,6 +63,18 @@ class Camera:
         self.enabled_at = None
         self.looking = False
 
+    def suspend(self, now: float) -> None:
+        """The own connection broke, and with it the look."""
+        self.switched_off()
+
+    def put_off(self) -> None:
+        """Have the look that waits to begin some time later."""
+        self.looking = False
+
+    def reopen(self) -> None:
+        """It goes on as it was suspended: enabled, which is worth a look."""
+        self.looking = True
+
     def look_until(self, now: float) -> float:
         """When this look ends, as far as is known; now or in the past if it is over."""
         if self.enabled_at is None:
@@ -90,7 +102,8 @@ class Cameras:
             camera.next_at = now + (spread_s if camera.next_at == NEVER else period_s)
         elif not camera.muted:
             camera.switched_off()
-            if camera.next_at <= now:  # it was watched all the time till now
+            # It was watched all the time till now, or was put off.
+            if camera.next_at <= now or camera.next_at == NEVER:
                 camera.next_at = now + spread_s
 
     def verdict(self, camera: Camera, looks: Looks, now: float) -> Verdict:

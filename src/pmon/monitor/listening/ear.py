@@ -10,7 +10,8 @@ from pmon.monitor.listening.pins import Pin
 LOOK_S = 2.0
 """A look hears at least so much, and lasts so long after the last speech."""
 RESUME_S = 0.4
-"""From enabling to the first sound: 0.08 s as a rule, 0.3 s on a busy server."""
+"""From enabling to the first sound: 0.08 s as a rule, 0.3 s on a busy server. Frames of silence
+may come before it."""
 GIVE_UP_S = 5.0
 """A track of which nothing came for so long is dry: looking on costs and shows nothing."""
 PATROL_S = 174.0
@@ -48,13 +49,16 @@ class Ear:
         self.sid = sid
         self.muted = muted
         self.encrypted = encrypted
+        self.lost = False
+        """Whether the server gave the publisher's connection up: what is heard is the decoder's
+        silence, and tells nothing of the microphone."""
         self.phase: float | None = phase(sid)
         """When in the first round of the patrol its turn is; None once it had it."""
         self.deaf = False
         """Whether the server was found not to hear this voice."""
         self.enabled_at: float | None = None
         self.opened_at: float | None = None
-        """When the first sound came since it was enabled."""
+        """When the first frame came since it was enabled."""
         self.closed_at = -NEVER
         self.look: Reason | None = None
         self.look_until = NEVER
@@ -101,8 +105,8 @@ class Ear:
         return "sampled" if self.deaf and not self.encrypted else "server"
 
     def heard_now(self, now: float) -> float:
-        """Seconds heard since it was enabled."""
-        return 0.0 if self.opened_at is None else max(0.0, now - self.opened_at)
+        """Seconds heard since it was enabled; frames without a connection behind them are none."""
+        return 0.0 if self.opened_at is None or self.lost else max(0.0, now - self.opened_at)
 
     def heeds_repeat(self, now: float) -> bool:
         """Whether to look when the server names them again who it named before.
@@ -136,14 +140,24 @@ class Ear:
         self.hold(now + RESUME_S + LOOK_S)
 
     def opened(self, now: float) -> None:
-        """The first sound came."""
+        """The first frame came."""
         if self.enabled_at is not None and self.opened_at is None:
+            self.opened_at = now
+            self.hold(now + LOOK_S)
+
+    def link(self, lost: bool, now: float) -> None:
+        """The publisher's connection was lost, or is back."""
+        self.lost = lost
+        if lost:
+            # The server takes 11 s to find out, so the silence before may be the same.
+            self.silent_looks = 0
+        elif self.opened_at is not None:
             self.opened_at = now
             self.hold(now + LOOK_S)
 
     @property
     def give_up_at(self) -> float:
-        """Until when a look waits for its first sound; in the past if it came."""
+        """Until when a look waits for its first frame; in the past if it came."""
         if self.enabled_at is None or self.opened_at is not None:
             return -NEVER
         return self.enabled_at + GIVE_UP_S
@@ -164,6 +178,19 @@ class Ear:
         self.judge_at = NEVER
         self.look = None
         self.look_until = NEVER
+
+    def suspend(self, now: float) -> None:
+        """The own connection broke: how much of what was heard was that, nobody knows."""
+        self.opened_at = None
+        self.close_books(now)
+
+    def put_off(self) -> None:
+        """Have the look that waits in the first round of the patrol instead."""
+        self.look = None
+
+    def reopen(self) -> None:
+        """It goes on as it was suspended: enabled, which is worth a look."""
+        self.want_look("patrol")
 
     def plan_next(self, now: float, *, heard: bool) -> None:
         """Say when to look next, as it is disabled now; ``heard``: the look was a whole one."""
@@ -207,7 +234,7 @@ class Ear:
     def pin_until(self, now: float) -> float:
         """When the pin ends; now or in the past if it has."""
         if self.pin == "silence":
-            return now if self.voiced else self._suspect_until
+            return now if self.voiced or self.lost else self._suspect_until
         return max(self.pinned_at, self.spoke_at) + PIN_S
 
     @property

@@ -171,6 +171,7 @@ class Shedding:
         return self.costs.predict(one, always, looks) / self._full * SERVER_CUT
 
     def room_gone(self, room: str) -> None:
+        """Its connection is over: a room of that name begins anew."""
         self._adaptive.pop(room, None)
 
     def sample(self, now: float, cores: float, counts: Counts, sizes: Mapping[str, int]) -> None:

@@ -58,6 +58,12 @@ class Microphones:
             ear.want_look("unmuted")
         self.touched[ear.sid] = None
 
+    def link(self, ear: Ear, lost: bool, now: float) -> None:
+        """The server gave the publisher's connection up, or has it back."""
+        if ear.lost != lost:
+            ear.link(lost, now)
+            self.touched[ear.sid] = None
+
     def set_always(self, room: str, always: bool, ears: Collection[str], now: float) -> None:
         """Hear everybody of a room all the time, or only whom there is something to hear of."""
         if always == (room in self.always):
@@ -68,7 +74,9 @@ class Microphones:
             self.always.discard(room)
         for sid in ears:
             ear = self.ears[sid]
-            if not always and ear.enabled_at is not None:
+            if always:
+                self._unpin(ear)  # it is heard without one, and others may need it
+            elif ear.enabled_at is not None:
                 ear.want_look("patrol")
                 ear.hold(max(ear.enabled_at + RESUME_S, ear.spoke_at) + LOOK_S)
             self.touched[sid] = None
@@ -113,7 +121,7 @@ class Microphones:
         ear.opened(now)
         if speaking:
             ear.started(at, now)
-            if ear.deaf and not ear.called:
+            if ear.deaf and not ear.called and ear.room not in self.always:
                 self._pin(ear, "voice", now)
         elif ear.speaking:
             ear.stopped(at, now)

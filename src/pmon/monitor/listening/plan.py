@@ -24,6 +24,10 @@ HEARD_EVERY_S = 180.0
 """Every microphone is heard for 2 s within so long, or counted as overdue."""
 
 
+FIRST = ("unmuted", "look")
+"""Why a new track is enabled that is not so all the time."""
+
+
 class _Room:
     def __init__(self) -> None:
         self.microphones: set[str] = set()
@@ -50,6 +54,10 @@ class Listening:
         self._rooms: dict[str, _Room] = {}
         self._on: dict[str, bool] = {}
         """What the actuator was told of each track; a new one was told nothing yet."""
+        self._suspended: dict[str, bool] = {}
+        """Tracks whose connection is broken, and whether they are enabled on the server."""
+        self._reopen: dict[str, None] = {}
+        """Tracks that were resumed just now and are enabled still."""
         self._heard = 0
         self._seen = 0
 
@@ -82,7 +90,7 @@ class Listening:
             self._touch(track_sid)
 
     def track_removed(self, now: float, track_sid: str) -> None:
-        """Unsubscribed, unpublished, opted out, or its connection broke: nothing is asked of it."""
+        """Unsubscribed, unpublished or opted out: it is forgotten, and nothing asked of it."""
         track = self._track(track_sid)
         if track is None:
             return
@@ -95,13 +103,40 @@ class Listening:
         else:
             del self.cameras.cameras[track_sid]
             place.cameras.discard(track_sid)
-        self._agenda.set(track_sid, NEVER)
-        self._toggles.withdraw(track_sid)
-        self.microphones.touched.pop(track_sid, None)
+        self._suspended.pop(track_sid, None)
+        self._leave_alone(track_sid)
         if not place.microphones and not place.cameras:
             del self._rooms[track.room]
             self.microphones.always.discard(track.room)
-            self.shedding.room_gone(track.room)
+
+    def suspended(self, now: float, track_sid: str) -> None:
+        """Its connection broke and is being made again: nothing is asked of it until ``resumed``,
+        and nothing of it forgotten. The actuator closes the stream by itself.
+        """
+        track = self._track(track_sid)
+        if track is None or track_sid in self._suspended:
+            return
+        self._suspended[track_sid] = self._on.get(track_sid, False) or track_sid in self._reopen
+        if self._on.get(track_sid):
+            self._on[track_sid] = False
+            self._count(track, -1)
+            track.suspend(now)
+        self._leave_alone(track_sid)
+
+    def resumed(self, now: float, track_sid: str) -> None:
+        """The connection is back, and on the server the track is what it was."""
+        enabled, track = self._suspended.pop(track_sid, None), self._track(track_sid)
+        if enabled is None or track is None:
+            return
+        if enabled:
+            self._reopen[track_sid] = None
+            track.reopen()
+        self._touch(track_sid)
+
+    def room_gone(self, room: str) -> None:
+        """The connection to a room is over for good; a namesake that came since stays."""
+        if room not in self._rooms:
+            self.shedding.room_gone(room)
 
     def muted(self, now: float, track_sid: str, muted: bool) -> None:
         track = self._track(track_sid)
@@ -117,12 +152,18 @@ class Listening:
 
     # --- microphones
 
+    def link(self, now: float, track_sid: str, *, lost: bool) -> None:
+        """Whether the server calls the publisher's connection lost, so that silence is no proof."""
+        ear = self.microphones.ears.get(track_sid)
+        if ear is not None:
+            self.microphones.link(ear, lost, now)
+
     def speakers(self, now: float, room: str, named: Collection[str]) -> None:
         """The server's speaker event: the identities of those who began or grew louder."""
         self.microphones.speakers(room, named, now)
 
     def started(self, now: float, track_sid: str) -> None:
-        """The first sound of an enabled microphone came."""
+        """The first frame of an enabled microphone came."""
         ear = self.microphones.ears.get(track_sid)
         if ear is not None:
             ear.opened(now)
@@ -194,6 +235,9 @@ class Listening:
                 return changes
         for sid in self._agenda.pop(now):
             self._touch(sid)
+        reopen, self._reopen = self._reopen, {}
+        for sid in reopen:  # which costs no request
+            self._switch(sid, now, changes)
         self._settle(now, changes)
         for sid in self._toggles.take(now):
             self._switch(sid, now, changes)
@@ -234,6 +278,12 @@ class Listening:
     def _track(self, sid: str) -> Ear | Camera | None:
         return self.microphones.ears.get(sid) or self.cameras.cameras.get(sid)
 
+    def _leave_alone(self, sid: str) -> None:
+        self._agenda.set(sid, NEVER)
+        self._toggles.withdraw(sid)
+        self.microphones.touched.pop(sid, None)
+        self._reopen.pop(sid, None)
+
     def _touch(self, sid: str) -> None:
         self.microphones.touched[sid] = None
 
@@ -249,11 +299,15 @@ class Listening:
             sid = next(iter(touched))
             del touched[sid]
             track = self._track(sid)
-            if track is None:
+            if track is None or sid in self._suspended:
                 continue
-            verdict = self._verdict(track, now)
+            verdict, told = self._verdict(track, now), self._on.get(sid)
+            if told is None and verdict.reason in FIRST and not self._toggles.spare(now):
+                # A crowd came, and not all of it is decoded at once. Each costs a request now, as
+                # subscribing to it did, and no more of them than that is paced to.
+                track.put_off()
+                verdict = self._verdict(track, now)
             self._agenda.set(sid, verdict.due)
-            told = self._on.get(sid)
             if verdict.enabled == told:
                 self._toggles.withdraw(sid)
             elif told is None or verdict.reason in ("muted", "encrypted"):

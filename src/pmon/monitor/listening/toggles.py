@@ -45,9 +45,7 @@ class Toggles:
         """The tracks that may be toggled now."""
         if not (self._urgent or self._closing or self._looks):
             return []
-        for times in (self._all_at, self._routine_at):
-            while times and times[0] + WINDOW_S <= now:
-                times.popleft()
+        self._forget_old(now)
         taken = []
         while self._urgent and len(self._all_at) < self.PER_S:
             taken.append(_first(self._urgent))
@@ -63,6 +61,23 @@ class Toggles:
                 self._routine_at.append(now)
         return taken
 
+    def spare(self, now: float) -> bool:
+        """Take a place for the first look at a new track, which needs no request to be enabled.
+
+        False if there is none left, or those need it that wait to be disabled or speak: looks may
+        not begin faster than they can end.
+        """
+        self._forget_old(now)
+        waiting = len(self._closing)
+        if (
+            len(self._routine_at) + waiting >= self.ROUTINE_PER_S
+            or len(self._all_at) + waiting + len(self._urgent) >= self.PER_S
+        ):
+            return False
+        self._all_at.append(now)
+        self._routine_at.append(now)
+        return True
+
     def next(self) -> float:
         """When ``take`` has something again; in the past if it has something now."""
         due = NEVER
@@ -75,6 +90,11 @@ class Toggles:
             )
             due = min(due, free_at)
         return due
+
+    def _forget_old(self, now: float) -> None:
+        for times in (self._all_at, self._routine_at):
+            while times and times[0] + WINDOW_S <= now:
+                times.popleft()
 
     @staticmethod
     def _free_at(times: deque[float], limit: int) -> float:
