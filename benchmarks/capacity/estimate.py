@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from capacity.rows import Block, Kind, Watch
 
-START_S, STOP_S = 5.0, 5.0
+START_S, STOP_S = 4.0, 4.0
 PUBLISH_S = 0.04
 """To let one more participant join and publish."""
 WATCH_S: dict[Kind, float] = {"each": 0.3, "agents each": 3.0}

@@ -84,6 +84,8 @@ class Observed:
                 self._went((room, identity))
             case {"speaking": [str(room), str(identity)], "at": float(at)}:
                 self.onsets[room, identity].append(at)
+            case {"silent": [str(room), str(identity)], "at": float(at)}:
+                self.turns[room, identity].append((at, 0.0))  # it bills nothing
             case {"heard_s": float(seconds)}:
                 self.heard_s += seconds
 

@@ -241,7 +241,9 @@ def quick() -> list[Block]:
     four = Watch("2 processes", "pmon", {"PMON_WORKERS": "2"})
     return [
         short,
-        replace(short, name="quick alternating", watches=(FLOOR, NATIVE), order="alternating"),
+        replace(
+            short, name="quick alternating", watches=(FLOOR_BATCH, NATIVE), order="alternating"
+        ),
         replace(
             short,
             name="quick together",

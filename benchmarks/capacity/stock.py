@@ -55,4 +55,6 @@ class Heard:
                 speaking = not speaking
                 if speaking:
                     tell(speaking=[room, identity], at=time.time())
+                else:
+                    tell(silent=[room, identity], at=time.time() - HANGOVER_S)
         tell(left=[room, identity])
