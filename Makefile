@@ -153,7 +153,7 @@ bench-capacity: server bench-agents  ## What watching costs, on two idle cores; 
 		$(CAPACITY_FLAGS)
 
 .PHONY: quick-capacity
-quick-capacity: server  ## The same with a few people for two minutes: whether it works
+quick-capacity: server  ## The same with a few people for three minutes: whether it works
 	$(CAPACITY) --quick --out build/quick-capacity.json
 
 .PHONY: test-system
