@@ -148,11 +148,12 @@ CAPACITY := PYTHONPATH=benchmarks $(BIN)/python -m capacity
 # As CAPACITY_FLAGS="--only 'talking 120'"; --list names the blocks.
 CAPACITY_FLAGS :=
 .PHONY: bench-capacity
-bench-capacity: server bench-agents  ## What watching costs, on two idle cores; more than an hour
-	$(CAPACITY) --markdown build/capacity.md $(CAPACITY_FLAGS)
+bench-capacity: server bench-agents  ## What watching costs, on two idle cores; about an hour
+	$(CAPACITY) --markdown build/capacity.md $(if $(CAPACITY_FLAGS),,--command 'make $@') \
+		$(CAPACITY_FLAGS)
 
 .PHONY: quick-capacity
-quick-capacity: server  ## The same with a few people for two minutes: whether it works
+quick-capacity: server  ## The same with a few people for three minutes: whether it works
 	$(CAPACITY) --quick --out build/quick-capacity.json
 
 .PHONY: test-system

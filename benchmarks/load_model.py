@@ -25,7 +25,7 @@ class Load:
     talking_at_once: float = 0
     """Instead, if not 0: how many percent of each room are in a turn at any time."""
     burst: float = 4
-    """Mean length of a turn in seconds; it is made of whole phrases."""
+    """Mean length of a turn in seconds; it is made of phrases, cut at a pause only to be short."""
     muted: float = 0
     """Share of all who stay muted."""
     quiet: float = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Iterator
 
 from load_model import Person, Span, Truth
@@ -25,43 +25,65 @@ def overlap(spans: list[Span], since: float, until: float) -> float:
 
 
 def percentile(values: list[float], share: float) -> float | None:
-    """The value that this share of all does not exceed."""
-    return sorted(values)[int(share * (len(values) - 1))] if values else None
+    """The least value that this share of all does not exceed (nearest rank)."""
+    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)] if values else None
 
 
 def delays(
-    person: Person, onsets: list[float], since: float, until: float
-) -> Iterator[float | None]:
-    """For each turn from its first speech to the first event in it; None where none came."""
+    person: Person,
+    onsets: list[float],
+    turns: list[tuple[float, float]],
+    since: float,
+    until: float,
+) -> Iterator[float]:
+    """For each turn from its first speech to the first event in it; infinity where none came.
+
+    Where an earlier turn was still told when it began, there was nothing to tell.
+    """
     for start, end in person.bursts:
         if start < since or end + TOLD_WITHIN_S > until:
             continue
         first = next((s for s, _ in person.segments if start - 0.05 <= s <= end), None)
-        if first is not None:
+        if first is not None and not open_at(first - EARLY_S, first, onsets, turns):
             within = first - EARLY_S, end + TOLD_WITHIN_S
-            told = next((o for o in onsets if within[0] <= o <= within[1]), None)
-            yield None if told is None else told - first
+            told = next((o for o in onsets if within[0] <= o <= within[1]), math.inf)
+            yield told - first
+
+
+def open_at(
+    before: float, at: float, onsets: list[float], turns: list[tuple[float, float]]
+) -> bool:
+    """Whether a turn told before one time had not ended at the other.
+
+    Onsets and ends alternate. An end is the end of speech, which may be earlier than the word of
+    its beginning came.
+    """
+    begun = sum(onset < before for onset in onsets)
+    return begun > len(turns) or (begun > 0 and turns[begun - 1][0] >= at)
 
 
 def speech(observed: Observed, truth: Truth) -> Speech:
     """Delays and talk time of one load."""
-    told: list[float | None] = []
+    late: list[float] = []
+    tells = any(observed.onsets.values())
     billed_s = true_s = 0.0
     hard: list[tuple[Key, Person]] = []
     for room, people in truth.rooms.items():
         for identity, person in people.items():
             key = room, identity
-            since = observed.present.get(key)
+            # Who never came to be watched should have been when the windows began.
+            since = observed.present.get(key, observed.settled)
             if person.kind in HARD:
                 hard.append((key, person))
-            if person.kind != "normal" or since is None:
+            if person.kind != "normal":
                 continue
-            settled = max(since + AFTER_JOIN_S, observed.settled)
-            told += delays(person, observed.onsets[key], settled, observed.until)
-            if key in observed.talk_s:
-                billed_s += observed.talk_s[key]
+            if tells:
+                onsets, turns = observed.onsets[key], observed.turns[key]
+                settled = max(since + AFTER_JOIN_S, observed.settled)
+                late += delays(person, onsets, turns, settled, observed.until)
+            if observed.talk_s:  # it bills; whom it has no summary of, it bills nothing
+                billed_s += observed.talk_s.get(key, 0.0)
                 true_s += overlap(person.segments, since, observed.until)
-    known = [delay for delay in told if delay is not None]
     found = [billing(observed, key, person) for key, person in hard]
     billing_after = [figures for figures in found if figures is not None]
     after_true_s = sum(true for _, true in billing_after)
@@ -71,16 +93,21 @@ def speech(observed: Observed, truth: Truth) -> Speech:
     )
     hard_billed_s = sum(observed.talk_s.get(key, 0.0) for key, _ in hard)
     return Speech(
-        delay_median_s=statistics.median(known) if known else None,
-        delay_p99_s=percentile(known, 0.99),
-        turns=len(told),
-        turns_told=len(known),
+        delay_median_s=finite(percentile(late, 0.5)),
+        delay_p99_s=finite(percentile(late, 0.99)),
+        turns=len(late),
+        turns_told=sum(map(math.isfinite, late)),
         talk_error=billed_s / true_s - 1 if true_s else None,
         hard=len(hard),
         hard_found=len(billing_after),
         hard_billed=sum(b for b, _ in billing_after) / after_true_s if after_true_s else None,
         hard_error=hard_billed_s / hard_true_s - 1 if hard_true_s else None,
     )
+
+
+def finite(delay_s: float | None) -> float | None:
+    """As it is saved."""
+    return delay_s if delay_s is not None and math.isfinite(delay_s) else None
 
 
 def billing(observed: Observed, key: Key, person: Person) -> tuple[float, float] | None:

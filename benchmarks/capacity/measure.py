@@ -24,7 +24,6 @@ from pmon.cli.livekit_server import find_or_build
 from pmon.cli.worker_process import WorkerFailedError
 
 SERVER_CORE, WATCHER_CORE = 0, 1
-JOIN_S = 120.0
 READY_S = 180.0
 Say = Callable[[str], None]
 Attached = tuple[Result, Watcher]
@@ -119,6 +118,7 @@ def merged(results: list[Result]) -> list[Result]:
         if first is not result:
             first.windows = [*first.windows, *result.windows]
             first.watched = min(first.watched, result.watched)
+            first.lost += result.lost
             first.join_s = max(first.join_s, result.join_s)
             first.error = first.error or result.error
     return list(found.values())
@@ -130,11 +130,15 @@ async def _attach(stage: Stage, watch: Watch, windows: int, say: Say) -> Attache
     say(f"{stage.block.name}: {watch.name}")
     try:
         async with _watching(stage, watch, result, watcher):
-            await asyncio.sleep(stage.block.settle_s)
+            block = stage.block
+            await asyncio.sleep(block.settle_of(watch))
             watcher.observed.settled = time.time()
             for _ in range(windows):
-                window = await _window(stage, watcher)
+                window = await _window(stage, watch, watcher)
                 result.windows = [*result.windows, window]
+                missing = block.ladder and watcher.observed.watched < block.participants
+                if window.hopeless or missing:
+                    break
             await _look_back(stage, watch, result, watcher)
     except (WorkerFailedError, RuntimeError, TimeoutError, psutil.Error, OSError) as error:
         result.error = f"{type(error).__name__}: {error}"[:500]
@@ -152,7 +156,13 @@ async def _together(stage: Stage, say: Say) -> list[Attached]:
             await stack.enter_async_context(_watching(stage, watch, result, watcher))
             attached.append((result, watcher))
         await asyncio.sleep(block.settle_s)
-        found = await asyncio.gather(*(_window(stage, watcher) for _, watcher in attached))
+        for _, watcher in attached:
+            watcher.observed.settled = time.time()
+        windows = (
+            _window(stage, watch, watcher)
+            for watch, (_, watcher) in zip(block.watches, attached, strict=True)
+        )
+        found = await asyncio.gather(*windows)
         for watch, (result, watcher), window in zip(block.watches, attached, found, strict=True):
             result.windows = [window]
             await _look_back(stage, watch, result, watcher)
@@ -175,26 +185,26 @@ def _new(stage: Stage, watch: Watch) -> Attached:
 async def _watching(
     stage: Stage, watch: Watch, result: Result, watcher: Watcher
 ) -> AsyncIterator[None]:
-    began = time.monotonic()
+    observed = watcher.observed
     try:
         with pinned(WATCHER_CORE):
             await watcher.start(stage.room_names)
         wanted = 0 if watch.kind == "nobody" else result.participants
-        while len(watcher.observed.present) < wanted:
+        while observed.watched < wanted:
             watcher.processes()  # it says so if it has ended
-            await asyncio.sleep(0.2)
-            if time.monotonic() - began > JOIN_S:
+            await asyncio.sleep(0.1)
+            if time.time() - observed.asked > stage.block.join_s:
                 break
-        result.join_s = round(time.monotonic() - began, 1)
+        result.join_s = round(time.time() - observed.asked, 1)
         yield
     finally:
-        watcher.observed.until = time.time()
+        observed.until = time.time()
         await watcher.stop()
 
 
 async def _look_back(stage: Stage, watch: Watch, result: Result, watcher: Watcher) -> None:
     """What only shows while the watcher is still there."""
-    result.watched = len(watcher.observed.present)
+    result.watched, result.lost = watcher.observed.watched, watcher.observed.lost
     if watch.kind == "pmon":
         result.connections = await _connections(stage)
 
@@ -208,8 +218,9 @@ async def _connections(stage: Stage) -> int:
     return found
 
 
-async def _window(stage: Stage, watcher: Watcher) -> Window:
+async def _window(stage: Stage, watch: Watch, watcher: Watcher) -> Window:
     """Measure for one window."""
+    block = stage.block
     processes = watcher.processes()
     server = psutil.Process(stage.server.pid)
     publishers = [psutil.Process(generator.pid) for generator in stage.generators]
@@ -217,7 +228,7 @@ async def _window(stage: Stage, watcher: Watcher) -> Window:
     traffic = await asyncio.to_thread(stage.server.traffic)
     heard_s, before = watcher.observed.heard_s, [cpu_s(group) for group in groups]
     began = time.monotonic()
-    await asyncio.sleep(stage.block.window_s)
+    await asyncio.sleep(block.window_of(watch))
     elapsed_s = time.monotonic() - began
     used = [(cpu_s(group) - first) / elapsed_s for group, first in zip(groups, before, strict=True)]
     now = await asyncio.to_thread(stage.server.traffic)
@@ -225,6 +236,7 @@ async def _window(stage: Stage, watcher: Watcher) -> Window:
     heard_s = watcher.observed.heard_s - heard_s
     memory = [process.memory_full_info() for process in processes]
     return Window(
+        seconds=elapsed_s,
         cores=used[0],
         server_cores=used[1],
         publisher_cores=used[2],
@@ -233,7 +245,7 @@ async def _window(stage: Stage, watcher: Watcher) -> Window:
         threads=sum(process.num_threads() for process in processes),
         sent_kbit=kbit["outgoing"],
         received_kbit=kbit["incoming"],
-        heard_share=heard_s / elapsed_s / stage.block.participants if heard_s else None,
+        heard_share=heard_s / elapsed_s / block.participants if watch.measures else None,
     )
 
 

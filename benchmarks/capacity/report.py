@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from capacity.results import Result, Run, Window
+from capacity.results import Result, Run, Speech, Window
 
 Cell = str
 HEAD = (
@@ -15,13 +16,26 @@ HEAD = (
     "joined in",
     "CPU ms/s a participant",
     "cores",
-    "memory MB (PSS)",
-    "threads",
-    "onset told: median / 99 %",
+    "memory MB (PSS), each",
+    "threads, each",
+    "onset told: median / 99 %, turns told",
     "talk time",
     "server + ms/s",
     "server + kbit/s",
 )
+
+
+def markdown(run: Run) -> str:
+    """All that is printed but the verdicts."""
+    parts = [head(run), table(run), "\n".join(f"- {line}" for line in growth(run))]
+    return "\n\n".join(part for part in parts if part)
+
+
+def head(run: Run) -> str:
+    """On what it was measured, and how."""
+    versions = (f"{name} {version}" for name, version in run.versions.items())
+    facts = ", ".join([f"Python {run.python}", *versions])
+    return f"{run.machine}, {run.cpus} cores, {run.date}; {facts}. `{run.command}`"
 
 
 def table(run: Run) -> str:
@@ -39,13 +53,11 @@ def row(result: Result, nobody: Result | None) -> list[Cell]:
     if result.watch == "nobody":
         server = 1000 * result.median(lambda w: w.server_cores) / result.participants
         return [result.block, result.watch, *[""] * 8, f"({server:.2f} without)", ""]
-    first = next(iter(result.speech.values()), None)
-    delay = talk = ""
-    if first is not None and first.delay_median_s is not None and first.delay_p99_s is not None:
-        delay = f"{first.delay_median_s:.2f} / {first.delay_p99_s:.2f} s"
-    if first is not None and first.talk_error is not None:
-        talk = f"{100 * first.talk_error:+.1f} %"
-    note = "" if result.sustained else ", not sustained"
+    note = f", {result.lost} lost" if result.lost else ""
+    note += "" if result.sustained else ", not sustained"
+    if len(result.windows) == 1 and result.windows[0].seconds:
+        note += f"; one window of {result.windows[0].seconds:.0f} s"
+    threads = result.median(lambda w: w.threads)
     return [
         result.block,
         result.watch,
@@ -53,17 +65,43 @@ def row(result: Result, nobody: Result | None) -> list[Cell]:
         f"{result.join_s:.0f} s, {result.watched / max(result.join_s, 0.1):.0f}/s",
         spread(result, lambda w: 1000 * w.cores / result.participants),
         f"{result.cores:.2f}",
-        f"{result.rss_mb:.0f} ({result.median(lambda w: w.pss_mb):.0f})",
-        f"{result.median(lambda w: w.threads):.0f}",
-        delay,
-        talk,
+        f"{result.rss_mb:.0f} ({result.median(lambda w: w.pss_mb):.0f}), "
+        f"{result.rss_mb / result.participants:.2f}",
+        f"{threads:.0f}, {threads / result.participants:.2f}",
+        of_loads(result, delay),
+        of_loads(result, talk),
         *(f"{value:.2f}" for value in added(result, nobody)),
         *[""] * (0 if nobody else 2),
     ]
 
 
+def of_loads(result: Result, figure: Callable[[Speech], str]) -> Cell:
+    """One line for each load of the block, if it has several."""
+    cells = {prefix: figure(speech) for prefix, speech in result.speech.items()}
+    if len(cells) < 2:
+        return "".join(cells.values())
+    return "<br>".join(f"{prefix}: {cell}" for prefix, cell in cells.items() if cell)
+
+
+def delay(speech: Speech) -> str:
+    """How late turns were told, and how many were."""
+    if speech.late_median_s is None or speech.late_p99_s is None:
+        return ""
+    late = " / ".join(
+        f"{s:.2f}" if math.isfinite(s) else "∞" for s in (speech.late_median_s, speech.late_p99_s)
+    )
+    return f"{late} s, {speech.turns_told} of {speech.turns}"
+
+
+def talk(speech: Speech) -> str:
+    """Talk time beside the truth."""
+    return "" if speech.talk_error is None else f"{100 * speech.talk_error:+.1f} %"
+
+
 def spread(result: Result, figure: Callable[[Window], float]) -> str:
     """The median, and least and most."""
+    if len(result.windows) == 1:
+        return f"{result.median(figure):.2f}"
     least, most = result.spread(figure)
     return f"{result.median(figure):.2f} ({least:.2f} to {most:.2f})"
 
@@ -90,7 +128,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float | None:
 
 def growth(run: Run) -> list[str]:
     """How cost grows with participants and with rooms, in sentences."""
-    lines: list[str] = []
+    lines = list(_floors(run))
     for watch in ("native", "adaptive"):
         _add(lines, run, f"everyone talking, {watch}", "talking", watch, "participant")
     for watch in ("always", "adaptive"):
@@ -120,6 +158,18 @@ def growth(run: Run) -> list[str]:
                     f"talk time {100 * error:+.0f} %"
                 )
     return lines
+
+
+def _floors(run: Run) -> Iterator[str]:
+    """The floor is what the SDK does by default; pmon-worker also chooses how it is scheduled."""
+    block = "talking 120, compared"
+    native, floor = run.find(block, "native"), run.find(block, "floor")
+    batch = run.find(block, "floor, SCHED_BATCH")
+    if native and floor and batch:
+        yield (
+            f"everyone talking, 120 in a room: native is {native.ms / floor.ms:.2f} of the floor, "
+            f"and {native.ms / batch.ms:.2f} of it under SCHED_BATCH, as pmon-worker runs"
+        )
 
 
 def family(run: Run, name: str, watch: str) -> list[Result]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable
 
 import msgspec
 
+FULL_CORE = 0.97
+HEARD = 0.97
+
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """One stretch of time. CPU is in cores, memory in MB (10^6 bytes) over all processes."""
 
+    seconds: float = 0.0
     cores: float
     rss_mb: float
     pss_mb: float
@@ -23,11 +28,17 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     heard_share: float | None = None
     """Decoded audio that reached the measuring code, of what was due; who measures in Python."""
 
+    @property
+    def hopeless(self) -> bool:
+        """So far from being sustained that another window says nothing new."""
+        return self.heard_share is not None and (self.cores >= FULL_CORE or self.heard_share < 0.9)
+
 
 class Speech(msgspec.Struct, frozen=True, kw_only=True):
     """Events beside the truth, of the rooms of one load."""
 
     delay_median_s: float | None = None
+    """A turn that was never told is infinitely late, which is None, too: JSON has no infinity."""
     delay_p99_s: float | None = None
     turns: int = 0
     turns_told: int = 0
@@ -41,6 +52,20 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     """What was billed of their speech after they were found."""
     hard_error: float | None = None
     """What was billed too little or too much of all their speech."""
+
+    @property
+    def late_median_s(self) -> float | None:
+        """With infinity; None only if there was no turn to tell."""
+        return _late(self.turns, self.delay_median_s)
+
+    @property
+    def late_p99_s(self) -> float | None:
+        """As the median."""
+        return _late(self.turns, self.delay_p99_s)
+
+
+def _late(turns: int, delay_s: float | None) -> float | None:
+    return math.inf if turns and delay_s is None else delay_s
 
 
 class Video(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +89,10 @@ class Result(msgspec.Struct, kw_only=True):
     rooms: int
     unmuted: int
     watched: int = 0
+    lost: int = 0
+    """How often somebody who had been watched no longer was."""
     join_s: float = 0.0
+    """From the dispatch on."""
     windows: list[Window] = []
     speech: dict[str, Speech] = {}
     """By the room prefix of the load."""
@@ -106,23 +134,35 @@ class Result(msgspec.Struct, kw_only=True):
     @property
     def sustained(self) -> bool:
         """Everybody was watched, and there was time for all of their audio."""
-        heard = [w.heard_share for w in self.windows if w.heard_share is not None]
         return (
             bool(self.windows)
-            and self.watched >= self.participants
-            and self.cores < 0.97
-            and min(heard, default=1.0) >= 0.97
+            and self.whole
+            and self.cores < FULL_CORE
+            and (self.heard_share is None or self.heard_share >= HEARD)
         )
+
+    @property
+    def whole(self) -> bool:
+        """Everybody was watched, all the time."""
+        return self.watched >= self.participants and not self.lost
+
+    @property
+    def heard_share(self) -> float | None:
+        """Over all windows: what one does not hear in time may come in the next."""
+        heard = [w.heard_share for w in self.windows if w.heard_share is not None]
+        return statistics.fmean(heard) if heard else None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the benchmark."""
 
     machine: str
+    """What its CPU calls itself."""
     cpus: int
     python: str
     versions: dict[str, str]
     date: str
+    command: str = "make bench-capacity"
     results: list[Result]
 
     def find(self, block: str, watch: str) -> Result | None:

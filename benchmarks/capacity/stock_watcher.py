@@ -1,8 +1,8 @@
-"""Watches rooms with the SDK alone: ``python -m capacity.stock_watcher floor|each ROOM...``.
+"""Watches rooms with the SDK alone: ``python -m capacity.stock_watcher [--batch] HOW ROOM...``.
 
 ``floor`` joins each room once, subscribes to all microphones and listens to none: what the SDK
-costs whoever uses it. ``each`` joins once for every participant and measures that one. The
-server's URL and keys come from the environment.
+costs whoever uses it. ``each`` joins once for every participant and measures that one. With
+``--batch`` it is scheduled as pmon-worker is. The server's URL and keys come from the environment.
 """
 
 from __future__ import annotations
@@ -60,7 +60,14 @@ class StockWatcher:
             else:
                 tell(watching=[name, who.identity])
 
+        def unsubscribed(
+            _: rtc.Track, __: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
+        ) -> None:
+            if not self._sink:  # who listens sees the end of the stream
+                tell(left=[name, who.identity])
+
         room.on("track_published", published)
+        room.on("track_unsubscribed", unsubscribed)
         room.on("track_subscribed", subscribed)
         options = rtc.RoomOptions(auto_subscribe=False, single_peer_connection=False)
         await room.connect(os.environ["LIVEKIT_URL"], token(name), options)
@@ -84,6 +91,7 @@ async def main(how: str, names: list[str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     watcher = StockWatcher(sink=how == "each")
+    tell(registered=True)
     if how == "floor":
         for name in names:
             await watcher.join(name)
@@ -99,4 +107,8 @@ async def main(how: str, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2:]))
+    arguments = sys.argv[1:]
+    if arguments[0] == "--batch":
+        arguments = arguments[1:]
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # before the SDK has threads
+    asyncio.run(main(arguments[0], arguments[1:]))

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -54,6 +55,7 @@ class Nobody:
 
     async def start(self, rooms: list[str]) -> None:
         """Do nothing."""
+        self.observed.asked = time.time()
 
     def processes(self) -> list[psutil.Process]:
         """None."""
@@ -110,6 +112,7 @@ class Pmon:
         """Start, register, and dispatch to the rooms."""
         await self._worker.start()
         self._scraping = asyncio.create_task(self._scrape())
+        self.observed.asked = time.time()
         await self._dispatches.make(rooms)
 
     def processes(self) -> list[psutil.Process]:
@@ -150,14 +153,17 @@ class Script:
 
     async def start(self, rooms: list[str]) -> None:
         """Start, and dispatch to the rooms if it waits for jobs."""
-        agents = self._kind.startswith("agents")
-        how = self._kind.removeprefix("agents ")
-        if agents:
-            await self._run(AGENTS_PYTHON, "capacity.agents_worker", how, "peer")
-            await asyncio.wait_for(self._registered.wait(), REGISTER_S)
-            await self._dispatches.make(rooms)
+        first, _, second = self._kind.partition(" ")
+        if first == "agents":
+            await self._run(AGENTS_PYTHON, "capacity.agents_worker", second, "peer")
         else:
-            await self._run(Path(sys.executable), "capacity.stock_watcher", how, *rooms)
+            batch = ["--batch"] if second == "batch" else []
+            python = Path(sys.executable)
+            await self._run(python, "capacity.stock_watcher", *batch, first, *rooms)
+        await asyncio.wait_for(self._registered.wait(), REGISTER_S)
+        self.observed.asked = time.time()
+        if first == "agents":
+            await self._dispatches.make(rooms)
 
     async def _run(self, python: Path, module: str, *arguments: str) -> None:
         server = self._server

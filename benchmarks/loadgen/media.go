@@ -14,6 +14,8 @@ const (
 	frameS    = 0.02
 	// leadS is how long before the speech an encoder with DTX begins to send again.
 	leadS = 0.04
+	// aroundS is the quiet before and after the speech of every phrase.
+	aroundS = 0.1
 )
 
 //go:embed media
@@ -31,10 +33,28 @@ func (f *frame) speech() bool { return f.to > f.from }
 
 type clip []frame
 
+// voice is what somebody can say.
+type voice struct {
+	phrases []clip
+	parts   []clip // of phrases with a pause inside, each with the quiet around it
+}
+
 // speechBank holds every phrase at two levels, and the noise of the room they are said in.
 type speechBank struct {
-	normal, quiet []clip
+	normal, quiet voice
 	noise         clip
+}
+
+func (v *voice) add(phrase clip, segments [][2]float64) {
+	v.phrases = append(v.phrases, phrase)
+	if len(segments) < 2 {
+		return
+	}
+	for _, s := range segments {
+		from := max(int((s[0]-aroundS)/frameS), 0)
+		to := min(int((s[1]+aroundS)/frameS), len(phrase))
+		v.parts = append(v.parts, phrase[from:to])
+	}
 }
 
 func loadSpeech() (*speechBank, error) {
@@ -64,9 +84,9 @@ func loadSpeech() (*speechBank, error) {
 		case name == "noise":
 			bank.noise = loaded
 		case strings.HasSuffix(name, "-quiet"):
-			bank.quiet = append(bank.quiet, loaded)
+			bank.quiet.add(loaded, entries[name].Segments)
 		default:
-			bank.normal = append(bank.normal, loaded)
+			bank.normal.add(loaded, entries[name].Segments)
 		}
 	}
 	return bank, nil

@@ -31,7 +31,7 @@ type microphone struct {
 	dtx       bool
 	levels    bool
 	noise     clip
-	phrases   []clip
+	voice     *voice
 	random    *rand.Rand
 	gap       func(frames int) int64 // slots until the next burst, or nil: a floor plans it
 	burstMean float64

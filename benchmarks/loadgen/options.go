@@ -48,7 +48,7 @@ func parseOptions(arguments []string) (*options, error) {
 	f.StringVar(&o.prefix, "room-prefix", "load", "the rooms are `prefix`-000, prefix-001, ...")
 	f.Float64Var(&o.talkShare, "talk-share", 0.1, "mean share of the time that each one talks, 0 to 1")
 	f.Float64Var(&o.talkingAtOnce, "talking-at-once", 0, "instead: how many `percent` of each room talk at a time")
-	f.DurationVar(&o.burst, "burst", 4*time.Second, "mean length of a turn, whole phrases with short pauses")
+	f.DurationVar(&o.burst, "burst", 4*time.Second, "mean length of a turn, phrases with short pauses")
 	f.Float64Var(&o.muted, "muted", 0, "share of participants whose microphone stays muted")
 	f.Float64Var(&o.quiet, "quiet", 0, "share who speak at -37 dBov instead of -26")
 	f.Float64Var(&o.noLevels, "no-levels", 0, "share who send no audio levels")

@@ -46,12 +46,12 @@ func newMicrophone(o *options, p *participant, index int, bank *speechBank, rand
 		levels:    p.kind != noLevels,
 		noise:     bank.noise,
 		noiseAt:   random.IntN(len(bank.noise)),
-		phrases:   bank.normal,
+		voice:     &bank.normal,
 		random:    random,
 		burstMean: o.burst.Seconds(),
 	}
 	if p.kind == quiet {
-		m.phrases = bank.quiet
+		m.voice = &bank.quiet
 	}
 	return m
 }

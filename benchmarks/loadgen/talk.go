@@ -13,28 +13,46 @@ const (
 
 // burst strings phrases together until about the wanted length, with short pauses in between.
 func (m *microphone) burst() []frame {
-	var said []frame
 	wanted := m.burstFrames()
-	last := -1
+	phrases := m.voice.phrases
+	pick := m.random.IntN(len(phrases))
+	if len(phrases[pick]) > wanted {
+		return m.voice.nearest(wanted)
+	}
+	said := append([]frame{}, phrases[pick]...)
 	for {
-		pick := m.random.IntN(len(m.phrases))
-		if pick == last {
-			pick = (pick + 1) % len(m.phrases)
+		if next := m.random.IntN(len(phrases)); next != pick {
+			pick = next
+		} else {
+			pick = (pick + 1) % len(phrases)
 		}
-		last = pick
-		phrase := m.phrases[pick]
+		phrase := phrases[pick]
+		pause := minPauseFrames + m.random.IntN(maxPauseFrames-minPauseFrames)
 		// One more only if it ends nearer to the wanted length than what there is.
-		if said != nil && len(said)+len(phrase)/2 > wanted {
+		if len(said)+(pause+len(phrase))/2 > wanted {
 			return said
 		}
-		if said != nil {
-			pause := minPauseFrames + m.random.IntN(maxPauseFrames-minPauseFrames)
-			from := m.random.IntN(len(m.noise) - pause)
-			said = append(said, m.noise[from:from+pause]...)
-		}
+		from := m.random.IntN(len(m.noise) - pause)
+		said = append(said, m.noise[from:from+pause]...)
 		said = append(said, phrase...)
 	}
 }
+
+// nearest is the phrase, or the part of one, whose length is nearest to the wanted: most phrases
+// are longer than a short burst.
+func (v *voice) nearest(frames int) clip {
+	best := v.phrases[0]
+	for _, clips := range [][]clip{v.phrases, v.parts} {
+		for _, c := range clips {
+			if apart(len(c), frames) < apart(len(best), frames) {
+				best = c
+			}
+		}
+	}
+	return best
+}
+
+func apart(a, b int) int { return max(a-b, b-a) }
 
 // burstFrames varies by half of the mean on either side.
 func (m *microphone) burstFrames() int {

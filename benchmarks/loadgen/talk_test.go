@@ -4,6 +4,7 @@ import (
 	"math"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/pion/rtp"
 )
@@ -60,14 +61,32 @@ func total(spans []span) (sum float64) {
 
 func TestEverybodyTalksTheirShare(t *testing.T) {
 	people, _ := play(t, some(func(*options) {}), 600)
-	share, length, count := 0.0, 0.0, 0
+	share := 0.0
 	for _, p := range people {
 		share += total(p.mic.bursts) / 600 / float64(len(people))
-		length += total(p.mic.bursts)
-		count += len(p.mic.bursts)
 	}
-	if math.Abs(share-0.2) > 0.02 || math.Abs(length/float64(count)-4) > 0.6 {
-		t.Errorf("share %.3f, mean burst %.2f s", share, length/float64(count))
+	if math.Abs(share-0.2) > 0.02 {
+		t.Errorf("share %.3f", share)
+	}
+}
+
+// Short bursts are what is hard to meter: they must not grow to the length of a phrase.
+func TestBurstsAreAsLongAsWanted(t *testing.T) {
+	for _, share := range []float64{0, 1} {
+		for _, mean := range []float64{1.5, 4, 6} {
+			change := func(o *options) {
+				o.burst, o.quiet, o.dtx = time.Duration(mean*float64(time.Second)), share, true
+			}
+			people, _ := play(t, some(change), 600)
+			length, count := 0.0, 0
+			for _, p := range people {
+				length += total(p.mic.bursts)
+				count += len(p.mic.bursts)
+			}
+			if got := length / float64(count); math.Abs(got/mean-1) > 0.1 {
+				t.Errorf("share of quiet voices %g: bursts of %.2f s, not %.1f", share, got, mean)
+			}
+		}
 	}
 }
 
@@ -130,8 +149,14 @@ func TestTimestampsFollowTheClockAndSequenceNumbersHaveNoGap(t *testing.T) {
 }
 
 func TestSegmentsAreTheSpeechInTheBursts(t *testing.T) {
-	for _, dtx := range []bool{false, true} {
-		people, _ := play(t, some(func(o *options) { o.dtx = dtx }), 120)
+	for i, dtx := range []bool{false, true, false, true} {
+		short := func(o *options) {
+			o.dtx = dtx
+			if i >= 2 { // phrases are cut
+				o.burst = 1.5e9
+			}
+		}
+		people, _ := play(t, some(short), 120)
 		for _, p := range people {
 			speech := total(p.mic.segments) / total(p.mic.bursts)
 			if len(p.mic.bursts) > 0 && (speech < 0.6 || speech > 0.96) {

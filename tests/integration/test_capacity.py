@@ -35,6 +35,7 @@ async def test_quick_form(tmp_path: Path) -> None:
     rows = {(r.block, r.watch): r for r in run.results}
     for result in run.results:
         assert result.error == ""
+        assert result.lost == 0
         assert result.watched == (0 if result.watch == "nobody" else result.participants)
         assert all(w.server_cores > 0 and w.publisher_cores > 0 for w in result.windows)
         if result.watch != "nobody":
@@ -44,13 +45,16 @@ async def test_quick_form(tmp_path: Path) -> None:
         assert_talk(rows["quick", watch], "load", within=0.1)
     for watch in ("always", "adaptive"):
         assert_talk(rows["quick together", watch], "voices", within=0.35)
-    heard = rows["quick", "connection each"].windows[0].heard_share
+    each = rows["quick", "connection each"]
+    assert each.speech["load"].turns_told > 1, "each of its turns ends, and the next is told"
+    heard = each.heard_share
     assert heard is not None
     assert heard > 0.9
     assert rows["quick processes", "2 processes"].connections == 4
     assert rows["quick", "native"].connections == 1
     assert rows["quick together", "adaptive"].connections == 2, "one of each of the two workers"
-    assert len(rows["quick alternating", "floor"].windows) == 1
+    assert run.versions["livekit-server"]
+    assert len(rows["quick alternating", "floor, SCHED_BATCH"].windows) == 1
 
 
 def assert_talk(result: Result, prefix: str, within: float) -> None:

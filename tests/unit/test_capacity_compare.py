@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 
 import msgspec
 import pytest
 from capacity import compare
 from capacity.observed import Observed
+from capacity.results import Speech
 from capacity.rows import PATROL_ROUNDS_S
 from capacity.server import traffic_of
 from load_model import Span, Truth
@@ -47,10 +49,63 @@ def observed(until: float = 100.0) -> Observed:
 
 def test_delay_is_from_the_first_speech_of_a_turn_to_the_first_event_in_it() -> None:
     seen = observed()
-    seen.onsets[KEY] = [10.3, 11.0, 21.5]
+    seen.onsets[KEY] = [10.3, 21.5, 50.4]
+    seen.turns[KEY] = [(14.0, 4.0), (24.0, 4.0), (54.0, 4.0)]
+    figures = compare.speech(seen, person(segments=[(10, 14), (20, 24), (50, 54)]))
+    assert (figures.turns, figures.turns_told) == (3, 3)
+    assert figures.late_median_s == pytest.approx(0.4)
+    assert figures.late_p99_s == pytest.approx(1.5)
+
+
+def test_a_turn_that_was_never_told_is_infinitely_late() -> None:
+    seen = observed()
+    seen.onsets[KEY] = [10.3, 20.3]
+    seen.turns[KEY] = [(14.0, 4.0), (24.0, 4.0)]
     figures = compare.speech(seen, person(segments=[(10, 14), (20, 24), (50, 54)]))
     assert (figures.turns, figures.turns_told) == (3, 2)
-    assert figures.delay_median_s == pytest.approx(0.9)
+    assert figures.late_median_s == pytest.approx(0.3)
+    assert figures.late_p99_s == math.inf
+    assert msgspec.json.decode(msgspec.json.encode(figures), type=Speech) == figures
+
+
+def test_a_turn_that_begins_within_a_told_one_is_not_late() -> None:
+    seen = observed()
+    seen.onsets[KEY] = [10.3, 40.2]
+    seen.turns[KEY] = [(18.0, 8.0)]
+    turns: list[Span] = [(10, 14), (14.3, 18), (40, 44), (44.2, 50)]
+    figures = compare.speech(seen, person(segments=turns))
+    assert (figures.turns, figures.turns_told) == (2, 2)
+
+
+def test_a_turn_told_only_after_its_end_is_over_when_the_next_begins() -> None:
+    seen = observed()
+    seen.onsets[KEY] = [11.2]
+    seen.turns[KEY] = [(11.0, 1.0)]
+    figures = compare.speech(seen, person(segments=[(10, 11), (15, 19)]))
+    assert (figures.turns, figures.turns_told) == (2, 1)
+
+
+def test_who_was_never_watched_is_never_told() -> None:
+    seen = Observed(until=100.0, settled=5.0)
+    seen.onsets["room", "bert"] = [20.0]
+    seen.talk_s["room", "bert"] = 4.0
+    figures = compare.speech(seen, person(segments=[(20, 24)]))
+    assert (figures.turns, figures.turns_told) == (1, 0)
+    assert figures.talk_error == -1.0
+
+
+def test_a_session_without_a_summary_billed_nothing() -> None:
+    seen = observed()
+    seen.present["room", "bert"] = 0.0
+    seen.talk_s["room", "bert"] = 10.0
+    truth = person(segments=[(10, 20)])
+    truth.rooms["room"]["bert"] = truth.rooms["room"]["anna"]
+    assert compare.speech(seen, truth).talk_error == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize(("count", "rank"), [(1, 1), (2, 2), (50, 50), (100, 99), (101, 100)])
+def test_a_percentile_is_the_nearest_rank(count: int, rank: int) -> None:
+    assert compare.percentile([float(n) for n in range(1, count + 1)], 0.99) == rank
 
 
 def test_turns_that_begin_while_joining_or_end_after_the_watcher_say_nothing_of_delay() -> None:
@@ -58,7 +113,7 @@ def test_turns_that_begin_while_joining_or_end_after_the_watcher_say_nothing_of_
     seen.onsets[KEY] = [3.0, 59.5]
     figures = compare.speech(seen, person(segments=[(2, 4), (59, 63)]))
     assert figures.turns == 0
-    assert figures.delay_median_s is None
+    assert figures.late_median_s is None
 
 
 def test_talk_time_is_compared_with_what_was_said_while_somebody_watched() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 from capacity.measure import merged
-from capacity.report import HEAD, growth, slope, table
+from capacity.report import HEAD, growth, markdown, slope, table
 from capacity.results import Result, Run, Speech, Window
-from capacity.rows import Block, blocks, quick
-from capacity.verdicts import Verdict, verdicts
+from capacity.rows import AGENTS_ROOM_LADDER
+from capacity.verdicts import Verdict, kept, verdicts
 
 
 def window(cores: float, rss_mb: float = 100.0, heard: float | None = None) -> Window:
@@ -83,9 +83,51 @@ def test_livekit_agents_counts_at_the_largest_number_that_it_sustains() -> None:
     assert found("livekit-agents, one room", run(*results)).measured == pytest.approx(7.0)
 
 
+def test_a_ladder_whose_top_is_sustained_proves_nothing() -> None:
+    watch, top = "livekit-agents, one room", AGENTS_ROOM_LADDER[0]
+    results = (
+        result("talking 120, compared", "native", 120, window(0.6)),
+        result(f"agents room {top}", watch, top, window(0.9, heard=0.99)),
+    )
+    assert found("livekit-agents, one room", run(*results)).ok is None
+
+
+def test_who_hears_nothing_or_too_little_sustains_nothing() -> None:
+    assert result("b", "w", 3, window(0.5, heard=0.95), window(0.5, heard=1.0)).sustained
+    assert not result("b", "w", 3, window(0.5, heard=0.95)).sustained
+    assert not result("b", "w", 3, window(0.5, heard=0.0)).sustained
+    assert window(0.5, heard=0.0).hopeless
+    assert window(0.98, heard=1.0).hopeless
+    assert not window(0.98).hopeless
+
+
+def test_who_was_lost_and_came_back_is_lost() -> None:
+    fast = {"load": Speech(turns=5, turns_told=5, delay_median_s=0.5, delay_p99_s=1.2)}
+    for lost, ok in ((0, True), (1, False)):
+        most = result("large 1000", "adaptive", 1000, window(0.5), speech=fast, lost=lost)
+        assert found("1,000 adaptive: lost", run(most)).ok is ok
+        assert found("server core stays", run(most)).ok is (True if ok else None)
+
+
+def test_a_turn_never_told_misses_the_bound_of_delay() -> None:
+    untold = {"load": Speech(turns=5, turns_told=4, delay_median_s=0.5)}
+    most = result("large 1000", "adaptive", 1000, window(0.5), speech=untold)
+    assert found("delay of events", run(most)).ok is False
+    assert "0.50 / ∞ s, 4 of 5" in table(run(most))
+
+
+def test_a_missed_bound_fails_the_run_and_so_does_one_left_unmeasured() -> None:
+    fine, bad = Verdict("a", 1.0, 2), Verdict("a", 3.0, 2)
+    unknown = Verdict("a", None, 2)
+    assert kept([fine], entire=True)
+    assert not kept([fine, bad], entire=False)
+    assert kept([fine, unknown], entire=False)
+    assert not kept([fine, unknown], entire=True)
+
+
 def test_delay_counts_where_the_server_has_room() -> None:
-    slow = {"load": Speech(delay_median_s=1.0, delay_p99_s=9.0)}
-    fast = {"load": Speech(delay_median_s=0.5, delay_p99_s=1.2)}
+    slow = {"load": Speech(turns=9, turns_told=9, delay_median_s=1.0, delay_p99_s=9.0)}
+    fast = {"load": Speech(turns=9, turns_told=9, delay_median_s=0.5, delay_p99_s=1.2)}
     full = msgspec.structs.replace(window(0.7), server_cores=0.85)
     results = (
         result("large 750", "adaptive", 750, window(0.5), speech=fast),
@@ -137,22 +179,28 @@ def test_growth_is_told_of_each_family() -> None:
     ]
 
 
+def test_both_floors_are_told() -> None:
+    block = "talking 120, compared"
+    rows = (("floor", 0.5), ("floor, SCHED_BATCH", 0.48), ("native", 0.54))
+    results = [result(block, watch, 120, window(cores)) for watch, cores in rows]
+    (line,) = growth(run(*results))
+    assert "native is 1.08 of the floor, and 1.12 of it under SCHED_BATCH" in line
+
+
+def test_each_load_of_a_block_has_its_line() -> None:
+    talk = {p: Speech(turns=1, talk_error=e) for p, e in (("short", -0.1), ("long", 0.02))}
+    text = table(run(result("talk time", "always", 120, window(0.1), speech=talk)))
+    assert "short: -10.0 %<br>long: +2.0 %" in text
+
+
+def test_the_saved_table_tells_machine_versions_and_growth() -> None:
+    results = [result(f"meeting {n}", "adaptive", n, window(0.001 * n)) for n in (30, 150)]
+    measured = msgspec.structs.replace(run(*results), versions={"livekit-server": "1.2.3"})
+    text = markdown(measured)
+    assert text.startswith("m, 2 cores, 2026-01-01; Python 3, livekit-server 1.2.3. `make ")
+    assert "- a meeting, adaptive: +1.00 ms/s" in text
+
+
 def test_a_run_can_be_read_again() -> None:
     measured = run(result("b", "w", 3, window(0.1), speech={"load": Speech(turns=1)}))
     assert msgspec.json.decode(msgspec.json.encode(measured), type=Run) == measured
-
-
-@pytest.mark.parametrize("table_of", [blocks, quick])
-def test_no_two_blocks_have_one_name_and_no_two_loads_one_room(table_of: type[list[Block]]) -> None:
-    made = table_of()
-    assert len({block.name for block in made}) == len(made)
-    for block in made:
-        assert len({load.room_prefix for load in block.loads}) == len(block.loads)
-        assert len({watch.name for watch in block.watches}) == len(block.watches)
-
-
-def test_every_bound_has_a_block_that_measures_it() -> None:
-    names = {block.name for block in blocks()}
-    for name in ("talking 120, compared", "meeting 150", "large 1000", "talk time", "voices"):
-        assert name in names
-    assert {"cameras", "processes", "rooms 2", "agents room 12"} <= names

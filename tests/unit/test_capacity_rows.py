@@ -1,0 +1,59 @@
+"""What is to be measured must be measurable: in the time there is, and while it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from capacity.estimate import total_s
+from capacity.rows import NOBODY, Block, blocks, quick
+
+TOLD_WITHIN_S = 75.0
+STARTED_S = 30.0
+"""More than a worker takes to start and to join a room of 50."""
+
+
+@pytest.mark.parametrize("table_of", [blocks, quick])
+def test_no_two_blocks_have_one_name_and_no_two_loads_one_room(
+    table_of: Callable[[], list[Block]],
+) -> None:
+    made = table_of()
+    assert len({block.name for block in made}) == len(made)
+    for block in made:
+        assert len({load.room_prefix for load in block.loads}) == len(block.loads)
+        assert len({watch.name for watch in block.watches}) == len(block.watches)
+
+
+def test_every_bound_has_a_block_that_measures_it() -> None:
+    names = {block.name for block in blocks()}
+    for name in ("talking 120, compared", "meeting 150", "large 1000", "talk time", "voices"):
+        assert name in names
+    assert {"cameras", "processes", "rooms 2", "agents room 16"} <= names
+
+
+def test_cameras_freeze_while_pmon_watches() -> None:
+    """Cameras freeze once, soon after all have joined: who watches in a later turn sees nothing."""
+    (block,) = (block for block in blocks() if block.name == "cameras")
+    (load,) = block.loads
+    watch = block.watches[0]
+    assert watch.kind == "pmon"
+    assert STARTED_S + block.settle_of(watch) <= load.freeze_after
+    watched_s = block.settle_of(watch) + block.windows * block.window_of(watch)
+    assert load.freeze_for >= TOLD_WITHIN_S
+    assert load.freeze_after + load.freeze_for + TOLD_WITHIN_S <= watched_s
+
+
+def test_what_the_server_costs_by_itself_takes_little_time() -> None:
+    for block in blocks():
+        if NOBODY in block.watches:
+            assert block.window_of(NOBODY) <= 20
+            assert block.settle_of(NOBODY) <= 20
+
+
+def test_what_costs_are_told_of_has_three_windows() -> None:
+    once = {block.name for block in blocks() if block.windows != 3}
+    assert once == {"talk time", "voices"}
+
+
+def test_all_is_measured_in_70_minutes() -> None:
+    assert total_s(blocks()) <= 70 * 60
