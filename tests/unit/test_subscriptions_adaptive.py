@@ -59,7 +59,7 @@ class Room:
         self.now = time.monotonic()
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(
-            "pmon.media.subscriptions._send_enabled",
+            "pmon.media.subscription._send_enabled",
             lambda publication, enabled: self.said.append(
                 (publication.sid, "enable" if enabled else "disable")
             ),
