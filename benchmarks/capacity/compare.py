@@ -16,6 +16,8 @@ AFTER_JOIN_S = 5.0
 """Turns that begin sooner say more of joining than of watching."""
 TOLD_WITHIN_S = 2.0
 EARLY_S = 0.1
+MERGED_S = 1.0
+"""With a shorter pause two turns may be told as one."""
 FREEZE_ISSUES = ("video_frozen", "video_low_fps", "track_dry")
 
 
@@ -38,13 +40,16 @@ def delays(
 ) -> Iterator[float]:
     """For each turn from its first speech to the first event in it; infinity where none came.
 
-    Where an earlier turn was still told when it began, there was nothing to tell.
+    Where an earlier turn was just over and still told when it began, there was nothing to tell.
     """
     for start, end in person.bursts:
         if start < since or end + TOLD_WITHIN_S > until:
             continue
         first = next((s for s, _ in person.segments if start - 0.05 <= s <= end), None)
-        if first is not None and not open_at(first - EARLY_S, first, onsets, turns):
+        if first is None:
+            continue
+        over = max((e for _, e in person.segments if e < first), default=-math.inf)
+        if first - over > MERGED_S or not open_at(first - EARLY_S, first, onsets, turns):
             within = first - EARLY_S, end + TOLD_WITHIN_S
             told = next((o for o in onsets if within[0] <= o <= within[1]), math.inf)
             yield told - first

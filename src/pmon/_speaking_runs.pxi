@@ -219,6 +219,7 @@ cdef void speaking_end_run(speaking_t *detector) noexcept nogil:
     detector.position += detector.filled
     _speaking_open_block(detector)
     detector.stretch_blocks = detector.loud_blocks = 0
+    detector.expected_blocks = 0
     detector.previous = 0.0
     memset(detector.recent, 0, sizeof(detector.recent))
 

@@ -138,8 +138,10 @@ async def test_no_process_outlives_the_supervisor(
     await worker.wait("participant_connected")
     [process] = media_processes(worker)
     if hasattr(os, "sched_getscheduler"):
+        ours = os.sched_getscheduler(0)  # another than the default is kept
         for pid in (worker.process.pid, process.pid):
-            assert os.sched_getscheduler(pid) == os.SCHED_BATCH, "it takes nobody's core"
+            expected = os.SCHED_BATCH if ours == os.SCHED_OTHER else ours
+            assert os.sched_getscheduler(pid) == expected
     os.kill(worker.process.pid, signal.SIGKILL)
     await gone(process)
     found = await lkapi.room.list_participants(api.ListParticipantsRequest(room=room))

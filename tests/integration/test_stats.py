@@ -23,9 +23,8 @@ async def test_few_tracks_tell_what_the_room_tells(
     try:
         await join("alice", camera=True)
         async with asyncio.timeout(15):
-            while not (tracks := cameras(seen)) or not await video_readings(seen, tracks):  # noqa: ASYNC110
+            while not (tracks := cameras(seen)) or not await frames(seen, tracks):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
-        await asyncio.sleep(1.0)
         (sid,) = [track.sid for track in tracks]
         before = await video_readings(seen, tracks * FEW)
         one = await video_readings(seen, tracks)
@@ -36,6 +35,10 @@ async def test_few_tracks_tell_what_the_room_tells(
     finally:
         await seen.disconnect()
     assert await video_readings(seen, tracks * FEW) == {}
+
+
+async def frames(room: rtc.Room, tracks: list[rtc.RemoteTrack]) -> int:
+    return sum(reading.frames for reading in (await video_readings(room, tracks)).values())
 
 
 def cameras(room: rtc.Room) -> list[rtc.RemoteTrack]:

@@ -85,6 +85,13 @@ def test_a_turn_told_only_after_its_end_is_over_when_the_next_begins() -> None:
     assert (figures.turns, figures.turns_told) == (2, 1)
 
 
+def test_a_told_turn_that_never_ends_hides_no_later_ones() -> None:
+    seen = observed()
+    seen.onsets[KEY] = [10.3]
+    figures = compare.speech(seen, person(segments=[(10, 14), (50, 54), (70, 74)]))
+    assert (figures.turns, figures.turns_told) == (3, 1)
+
+
 def test_who_was_never_watched_is_never_told() -> None:
     seen = Observed(until=100.0, settled=5.0)
     seen.onsets["room", "bert"] = [20.0]

@@ -353,6 +353,31 @@ class TestABlipOfTheConnection:
         assert room.last() == (15.4, False, "quiet")
         assert [change.enabled for _, change in room.changes] == [True, True, False]
 
+    def test_who_stopped_meanwhile_is_heard_at_once_when_they_are_named_again(
+        self, room: Room
+    ) -> None:
+        """The server tells an end of speech once, and that one was lost."""
+        room.first_look()
+        room.to(5.0)
+        room.named("ann")
+        room.sound()
+        room.speaks(True)
+        self.blip(room, 13.0)
+        room.sound()
+        room.to(20.0)
+        assert room.last() == (15.4, False, "quiet")
+        room.named("ann")
+        assert room.last() == (20.0, True, "server")
+
+    def test_an_unmute_after_it_is_as_urgent_as_ever(self, room: Room) -> None:
+        room.sound()
+        room.plan.suspended(room.now, MIC)
+        room.plan.muted(5.0, MIC, True)
+        room.plan.resumed(6.0, MIC)
+        room.to(7.0)
+        room.plan.muted(7.0, MIC, False)
+        assert room.plan.microphones.verdict(room.plan.microphones.ears[MIC], 7.0).urgent
+
     def test_nothing_is_asked_for_in_between(self, room: Room) -> None:
         room.first_look()
         room.plan.suspended(3.0, MIC)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pmon.app.load import SERVER_CUT, Usage, cpu_quota, cpu_share, reported
+from pmon.app.load import Usage, cpu_quota, cpu_share, reported
+from pmon.monitor.listening.load import SERVER_CUT
 
 
 def test_usage_is_cpu_seconds_a_second() -> None:

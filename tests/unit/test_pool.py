@@ -212,3 +212,11 @@ def test_a_job_for_everybody_is_taken_for_some_people(pool: Pool, places: list[P
     places[0].is_busy(0.0)
     pool.handle(start("AJ_1", "a", participant=""))
     assert pool.shares == pytest.approx([PEOPLE_A_ROOM * ONE_MORE])
+
+
+def test_the_process_that_comes_up_last_gets_its_rooms(pool: Pool, places: list[Place]) -> None:
+    """Rooms never move, and after a restart all of them are joined within a second."""
+    places[0].is_busy(0.0)
+    for room in ("a", "b", "c", "d"):
+        pool.handle(msg.Prepare(rooms=[room]))
+    assert len(places[0].rooms) == len(places[1].rooms) == 2

@@ -29,6 +29,7 @@ from pmon.agent.actions import (
 from pmon.agent.offers import DRAINING, FULL, JOB_TYPES, ROOM_FULL, Refusal, assigned, consider
 from pmon.agent.server_version import version_warnings
 from pmon.metadata import unknown_keys
+from pmon.monitor.listening.load import SERVER_CUT
 from pmon.settings import JobType
 
 REGISTER_TIMEOUT = 10.0
@@ -36,8 +37,6 @@ ASSIGNMENT_TIMEOUT = 7.5
 REPORT_INTERVAL = 2.5
 PING_INTERVAL = 30.0
 PONG_TIMEOUT = 10.0
-SERVER_TARGET_LOAD = 0.7
-"""``agents.target_load`` of a server as it ships: it offers nothing to a worker at this load."""
 
 _REMEMBERED = 1024  # dispatches whose troubles have been told
 
@@ -109,7 +108,7 @@ class WorkerProtocol:
     @property
     def free(self) -> int:
         """How many more jobs are taken, as far as that is known."""
-        if self._load >= SERVER_TARGET_LOAD:
+        if self._load >= SERVER_CUT:
             return 0
         taken = len(self._jobs.keys() | self._reserved.keys()) + self.adopted
         return max(0, (self.max_jobs or sys.maxsize) - taken)

@@ -10,9 +10,10 @@ import msgspec
 import psutil
 import structlog
 
-from pmon.app.load import SERVER_CUT, Usage, cpu_quota, reported
+from pmon.app.load import Usage, cpu_quota, reported
 from pmon.app.pool import Pool
 from pmon.monitor.listening.cameras import Looks
+from pmon.monitor.listening.load import SERVER_CUT
 from pmon.outputs.metrics import Metrics
 
 MAIN = "main"

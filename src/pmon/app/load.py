@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-SERVER_CUT = 0.7
-"""The server gives no more jobs to a worker that reports this load (``agents.target_load``)."""
+from pmon.monitor.listening.load import SERVER_CUT
+
 WINDOW = 5
 
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 import psutil
 
 from pmon.app import messages as msg
-from pmon.app.load import SERVER_CUT
 from pmon.app.place import MediaError, Place
 from pmon.app.reserved import PEOPLE_A_ROOM, Reserved
+from pmon.monitor.listening.load import SERVER_CUT
 from pmon.monitor.view import RoomView
 from pmon.settings import Settings
 
@@ -35,6 +35,8 @@ class Pool:
         """Rooms that were joined before their jobs come, and until when they are kept for them."""
         self._rooms: dict[Place, list[RoomView]] = {}
         self._loads: dict[Place, msg.HostLoad] = {}
+        self._anew: set[Place] = set()
+        """Those whose process died and is replaced: it has said nothing yet."""
         self._reserved = {place: Reserved() for place in self._places}
 
     @property
@@ -158,7 +160,7 @@ class Pool:
         if place in self._loads:
             coming = self._loads[place].one_more * PEOPLE_A_ROOM * empty
             load = round(self._load(place, now) + coming, 1)
-        return place not in self._loads, load, len(place.slot.jobs) + empty
+        return place in self._anew, load, len(place.slot.jobs) + empty
 
     def _prepared_until(self, now: float) -> dict[str, float]:
         """The rooms that are kept for jobs that may still come."""
@@ -168,6 +170,7 @@ class Pool:
     def _gone(self, place: Place) -> None:
         """The process is gone: another one begins with its jobs, and with no load."""
         self._loads.pop(place, None)
+        self._anew.add(place)
         expected = sum(_microphones(job) for job in place.slot.jobs.values())
         self._reserved[place].gone(time.monotonic(), expected)
 
@@ -176,6 +179,7 @@ class Pool:
             self._rooms[place] = message.rooms
         if isinstance(message, msg.HostLoad):
             self._loads[place] = message
+            self._anew.discard(place)
             self._reserved[place].counted(message.microphones)
         if isinstance(message, msg.JobEnded):
             rooms = {*place.slot.rooms, *self._prepared_until(time.monotonic())}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from livekit import rtc
 from livekit.rtc._proto.stats_pb2 import RtcStats
@@ -30,15 +31,11 @@ async def video_readings(
     """
     if len(tracks) >= FEW:
         return await _of_room(room)
-    reports = await asyncio.gather(
-        *(asyncio.wait_for(track.get_stats(), TIMEOUT_S) for track in tracks),
-        return_exceptions=True,  # the SDK raises whatever it likes for a track that is gone
-    )
     readings: dict[str, VideoReading] = {}
-    for report in reports:
-        if isinstance(report, BaseException):
-            continue  # no data is no verdict
-        readings |= _readings(report)
+    for track in tracks:  # one after the other: while one is asked, every event comes by here, too
+        # The SDK raises whatever it likes for a track that is gone. No data is no verdict.
+        with suppress(Exception):
+            readings |= _readings(await asyncio.wait_for(track.get_stats(), TIMEOUT_S))
     return readings
 
 

@@ -68,11 +68,6 @@ class Subscription:
         return self.publication.sid
 
     @property
-    def heard(self) -> bool:
-        """Whether it is a microphone that is decoded."""
-        return self._tap is not None
-
-    @property
     def seen(self) -> bool:
         """Whether it is video that is received."""
         return self.want.frames and self.track is not None and self._enabled
@@ -108,6 +103,7 @@ class Subscription:
             self._speech(self._meters.listen(want.thresholds))
         elif want.thresholds:
             self._meters = TrackMeters(SAMPLE_RATE, NUM_CHANNELS, want.thresholds)
+            self._monitor.measured_anew(self.sid)
         self._tell_plan(want)
 
     def carry_out(self, change: Change) -> None:

@@ -52,11 +52,6 @@ class Subscriptions:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def listening(self) -> int:
-        """How many microphones are decoded."""
-        return sum(s.heard for s in self._subscriptions.values())
-
-    @property
     def cameras(self) -> list[rtc.RemoteTrack]:
         """The video that is received."""
         return [s.track for s in self._subscriptions.values() if s.seen and s.track is not None]

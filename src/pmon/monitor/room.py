@@ -309,6 +309,14 @@ class RoomMonitor:
         for session in self._watching(participant):
             session.audio(track_sid, reading, counts=participant.in_call)
 
+    def measured_anew(self, track_sid: str) -> None:
+        """A track has other meters from here on, which count from zero."""
+        participant, track = self._track(track_sid)
+        if participant is not None and track is not None:
+            track.readings.clear()
+            for session in self.sessions.of(participant):
+                session.measured_anew(track_sid)
+
     def speakers(self, identities: Iterable[str], now: float) -> None:
         """The server's speaker event: those who began or grew louder."""
         self._speech.told(self.participants.values(), set(identities), now)

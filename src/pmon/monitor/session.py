@@ -11,7 +11,7 @@ from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, VideoReading
 from pmon.monitor.issues import RULES, Issues
-from pmon.monitor.ledger import Ledger, TrackLedger
+from pmon.monitor.ledger import NOTHING, Ledger, TrackLedger
 from pmon.monitor.participant import Participant, Track
 from pmon.monitor.quality import SCORES
 from pmon.monitor.talk import Talk
@@ -272,6 +272,12 @@ class Session:
             track = self.participant.tracks.get(source)
             until = at if track is None else track.speech_end(self.watch.speaking_threshold, at)
             self.speech_stopped(source, until)
+
+    def measured_anew(self, track_sid: str) -> None:
+        """Another meter counts from zero from here on."""
+        record = self.ledger.tracks.get(track_sid)
+        if record is not None:
+            record.meter = NOTHING
 
     def audio(self, track_sid: str, reading: AudioReading, *, counts: bool = True) -> None:
         """The totals of a meter; what does not count is nobody's speech, such as ringing."""

@@ -12,7 +12,7 @@ from pmon.monitor.listening.cameras import Looks
 Mode = Literal["auto", "always", "adaptive"]
 
 SERVER_CUT = 0.7
-"""The server gives no more jobs to a worker that reports this load."""
+"""The server gives no more jobs to a worker that reports this load (``agents.target_load``)."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):

@@ -234,6 +234,11 @@ class Microphones:
         self.ears[sid].pin = None
         self.touched[sid] = None
 
+    def uncalled(self, ear: Ear) -> None:
+        """The server may have told an end of speech that nobody heard, and tells it but once."""
+        self._forget_call(ear)
+        ear.called = False
+
     def _forget_call(self, ear: Ear) -> None:
         called = self._called.get(ear.room)
         if called is not None:
@@ -244,6 +249,5 @@ class Microphones:
     def _silence(self, ear: Ear) -> None:
         """Nothing comes from it any more."""
         self._unpin(ear)
-        self._forget_call(ear)
-        ear.called = False
+        self.uncalled(ear)
         ear.again_at = ear.patrol_at = NEVER

@@ -121,6 +121,8 @@ class Listening:
             self._on[track_sid] = False
             self._count(track, -1)
             track.suspend(now)
+        if isinstance(track, Ear):
+            self.microphones.uncalled(track)
         self._leave_alone(track_sid)
 
     def resumed(self, now: float, track_sid: str) -> None:
@@ -128,7 +130,7 @@ class Listening:
         enabled, track = self._suspended.pop(track_sid, None), self._track(track_sid)
         if enabled is None or track is None:
             return
-        if enabled:
+        if enabled and not track.muted:  # an unmute is a reason of its own, and urgent
             self._reopen[track_sid] = None
             track.reopen()
         self._touch(track_sid)
