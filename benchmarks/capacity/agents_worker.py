@@ -56,7 +56,13 @@ def main() -> None:
     """Work until a signal."""
     kind = ServerType.ROOM if sys.argv[1] == "room" else ServerType.PUBLISHER
     server = AgentServer(
-        load_fnc=no_load, num_idle_processes=0, host="127.0.0.1", port=0, log_level="WARN"
+        load_fnc=no_load,
+        num_idle_processes=0,
+        # Many that start at once on one core take longer than its own 10 s, and would be given up.
+        initialize_process_timeout=120.0,
+        host="127.0.0.1",
+        port=0,
+        log_level="WARN",
     )
     server.rtc_session(measure, agent_name=sys.argv[2], type=kind)
 
