@@ -1,8 +1,7 @@
-"""The same measurement as a livekit-agents worker: ``python -m capacity.agents_worker room|each``.
+"""The same measurement as a livekit-agents worker: ``python -m capacity.agents_worker NAME``.
 
-``room`` takes one job a room and measures everybody there, ``each`` takes a job, and so a process,
-for every publisher. It runs in an environment of its own, since livekit-agents pins another
-version of the SDK.
+It takes a job, and so a process, for each room that NAME is dispatched to, and measures everybody
+there. It runs in an environment of its own, since livekit-agents pins another version of the SDK.
 """
 
 from __future__ import annotations
@@ -20,14 +19,13 @@ FRAME_MS = None  # what AudioStream gives by default: 10 ms
 
 
 async def measure(ctx: JobContext) -> None:
-    """One job: everybody of the room, or the one publisher that it is for."""
+    """One job: everybody of the room."""
     heard = Heard()
-    only = ctx.job.participant.identity or None
     tasks = [asyncio.create_task(heard.keep_telling())]
     taken = set()
 
-    def take(publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
-        if only in (None, who.identity) and publication.kind == rtc.TrackKind.KIND_AUDIO:
+    def take(publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant) -> None:
+        if publication.kind == rtc.TrackKind.KIND_AUDIO:
             publication.set_subscribed(True)
 
     def subscribed(
@@ -54,7 +52,6 @@ def no_load() -> float:
 
 def main() -> None:
     """Work until a signal."""
-    kind = ServerType.ROOM if sys.argv[1] == "room" else ServerType.PUBLISHER
     server = AgentServer(
         load_fnc=no_load,
         num_idle_processes=0,
@@ -64,7 +61,7 @@ def main() -> None:
         port=0,
         log_level="WARN",
     )
-    server.rtc_session(measure, agent_name=sys.argv[2], type=kind)
+    server.rtc_session(measure, agent_name=sys.argv[1], type=ServerType.ROOM)
 
     server.once("worker_registered", lambda *_: tell(registered=True))
     asyncio.run(server.run())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from capacity.rows import Block, Kind, Watch
+from capacity.rows import Block, Watch
 
 START_S, STOP_S = 4.0, 4.0
 PUBLISH_S = 0.04
 """To let one more participant join and publish."""
-WATCH_S: dict[Kind, float] = {"each": 0.3, "agents each": 3.0}
-"""To watch one more, where that takes a connection or a process."""
+CONNECT_S = 0.3
+"""To watch one more where each takes a connection."""
+SPAWN_S = 3.0
+"""To watch one more room where each takes a process."""
 TRIED = 0.6
 """Of the rungs of a ladder."""
 
@@ -41,5 +43,7 @@ def _spans(block: Block) -> Iterator[float]:
 def _attach_s(block: Block, watch: Watch) -> float:
     if watch.kind == "nobody":
         return 0.0
-    join_s = WATCH_S.get(watch.kind, PUBLISH_S) * block.participants
+    join_s = (CONNECT_S if watch.kind == "each" else PUBLISH_S) * block.participants
+    if watch.kind == "agents":
+        join_s += SPAWN_S * block.rooms
     return START_S + min(join_s, block.join_s) + STOP_S

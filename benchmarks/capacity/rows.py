@@ -7,7 +7,7 @@ from typing import Literal
 
 from load_model import Load
 
-Kind = Literal["nobody", "pmon", "floor", "floor batch", "each", "agents room", "agents each"]
+Kind = Literal["nobody", "pmon", "floor", "floor batch", "each", "agents"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Watch:
     @property
     def measures(self) -> bool:
         """It tells how much audio came to its own code."""
-        return self.kind in ("each", "agents room", "agents each")
+        return self.kind in ("each", "agents")
 
 
 NOBODY = Watch("nobody", "nobody")
@@ -33,8 +33,8 @@ PORTABLE = Watch("portable", "pmon", {"PMON_LISTEN": "always", "PMON_MEDIA": "po
 ALWAYS = Watch("always", "pmon", {"PMON_LISTEN": "always"})
 ADAPTIVE = Watch("adaptive", "pmon", {"PMON_LISTEN": "adaptive", "PMON_VIDEO": "adaptive"})
 EACH = Watch("connection each", "each")
-AGENTS_ROOM = Watch("livekit-agents, one room", "agents room")
-AGENTS_EACH = Watch("livekit-agents, a process each", "agents each")
+AGENTS_ROOM = Watch("livekit-agents, one room", "agents")
+AGENTS_EACH = Watch("livekit-agents, a process each", "agents")
 
 
 JOIN_S, LADDER_JOIN_S = 120.0, 60.0
@@ -126,19 +126,28 @@ def talking() -> list[Block]:
 
 
 def agents() -> list[Block]:
-    """livekit-agents, at the largest number that it sustains on a core."""
-    ladders = (("room", AGENTS_ROOM, AGENTS_ROOM_LADDER), ("each", AGENTS_EACH, AGENTS_EACH_LADDER))
+    """livekit-agents, at the largest number that it sustains on a core.
+
+    It takes a job, and so a process, for a room: everybody is in one, or each in a room alone.
+    """
+    room = [
+        (AGENTS_ROOM, "room", Load(participants=count, talk_share=1.0))
+        for count in AGENTS_ROOM_LADDER
+    ]
+    each = [
+        (AGENTS_EACH, "each", Load(rooms=count, participants=1, talk_share=1.0))
+        for count in AGENTS_EACH_LADDER
+    ]
     return [
         Block(
-            f"agents {ladder} {count}",
-            (Load(participants=count, talk_share=1.0),),
+            f"agents {ladder} {load.rooms * load.participants}",
+            (load,),
             (watch,),
             window_s=10,
             settle_s=5,
             ladder=ladder,
         )
-        for ladder, watch, counts in ladders
-        for count in counts
+        for watch, ladder, load in [*room, *each]
     ]
 
 

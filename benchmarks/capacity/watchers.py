@@ -153,16 +153,17 @@ class Script:
 
     async def start(self, rooms: list[str]) -> None:
         """Start, and dispatch to the rooms if it waits for jobs."""
-        first, _, second = self._kind.partition(" ")
-        if first == "agents":
-            await self._run(AGENTS_PYTHON, "capacity.agents_worker", second, "peer")
+        agents = self._kind == "agents"
+        if agents:
+            await self._run(AGENTS_PYTHON, "capacity.agents_worker", "peer")
         else:
-            batch = ["--batch"] if second == "batch" else []
+            how, _, policy = self._kind.partition(" ")
+            batch = ["--batch"] if policy == "batch" else []
             python = Path(sys.executable)
-            await self._run(python, "capacity.stock_watcher", *batch, first, *rooms)
+            await self._run(python, "capacity.stock_watcher", *batch, how, *rooms)
         await asyncio.wait_for(self._registered.wait(), REGISTER_S)
         self.observed.asked = time.time()
-        if first == "agents":
+        if agents:
             await self._dispatches.make(rooms)
 
     async def _run(self, python: Path, module: str, *arguments: str) -> None:
