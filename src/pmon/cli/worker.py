@@ -82,7 +82,8 @@ def _wait_rather_than_interrupt() -> None:
     """Let no thread of ours that wakes take the core from another one that works, nor from
     anybody else: packets come one by one, and each would cost two changes of thread.
 
-    It saves 4 to 8 % of what decoding takes, and a packet waits for some milliseconds at most.
+    With 120 who talk, the SDK's network threads change 5,000 times a second instead of 6,500 to
+    10,000. Of the CPU that is a few percent at most; a packet waits for some milliseconds.
     """
     if hasattr(os, "sched_setscheduler"):
         with suppress(OSError):  # a container may forbid it
