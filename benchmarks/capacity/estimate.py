@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from capacity.rows import Block, Watch
+from capacity.rows import JOIN_S, Block, Watch
 
 START_S, STOP_S = 4.0, 4.0
 PUBLISH_S = 0.04
@@ -46,4 +46,4 @@ def _attach_s(block: Block, watch: Watch) -> float:
     join_s = (CONNECT_S if watch.kind == "each" else PUBLISH_S) * block.participants
     if watch.kind == "agents":
         join_s += SPAWN_S * block.rooms
-    return START_S + min(join_s, block.join_s) + STOP_S
+    return START_S + min(join_s, JOIN_S) + STOP_S

@@ -17,7 +17,7 @@ from load_model import Truth
 
 from capacity import compare
 from capacity.results import Result, Window
-from capacity.rows import Block, Watch
+from capacity.rows import JOIN_S, Block, Watch
 from capacity.server import MeteredServer
 from capacity.watchers import Watcher, make
 from pmon.cli.livekit_server import find_or_build
@@ -193,7 +193,7 @@ async def _watching(
         while observed.watched < wanted:
             watcher.processes()  # it says so if it has ended
             await asyncio.sleep(0.1)
-            if time.time() - observed.asked > stage.block.join_s:
+            if time.time() - observed.asked > JOIN_S:
                 break
         result.join_s = round(time.time() - observed.asked, 1)
         yield

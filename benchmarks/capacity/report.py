@@ -38,6 +38,13 @@ def head(run: Run) -> str:
     return f"{run.machine}, {run.cpus} cores, {run.date}; {facts}. `{run.command}`"
 
 
+SERVER: tuple[Callable[[Window], float], ...] = (
+    lambda w: 1000 * w.server_cores,
+    lambda w: w.sent_kbit + w.received_kbit,
+)
+"""What the server does: CPU ms/s, and kbit/s of media, both ways."""
+
+
 def table(run: Run) -> str:
     """All results in Markdown."""
     rows: list[Sequence[Cell]] = [HEAD, ["---"] * len(HEAD)]
@@ -51,8 +58,8 @@ def row(result: Result, nobody: Result | None) -> list[Cell]:
         why = result.error.splitlines()[0] if result.error else "not measured"
         return [result.block, result.watch, why.replace("|", "/"), *[""] * (len(HEAD) - 3)]
     if result.watch == "nobody":
-        server = 1000 * result.median(lambda w: w.server_cores) / result.participants
-        return [result.block, result.watch, *[""] * 8, f"({server:.2f} without)", ""]
+        alone = [result.median(figure) / result.participants for figure in SERVER]
+        return [result.block, result.watch, *[""] * 8, *(f"({a:.2f} without)" for a in alone)]
     note = f", {result.lost} lost" if result.lost else ""
     note += "" if result.sustained else ", not sustained"
     if len(result.windows) == 1 and result.windows[0].seconds:
@@ -110,12 +117,8 @@ def added(result: Result, nobody: Result | None) -> list[float]:
     """CPU ms/s and kbit/s a participant that watching adds to the server."""
     if nobody is None:
         return []
-    figures: tuple[Callable[[Window], float], ...] = (
-        lambda w: 1000 * w.server_cores,
-        lambda w: w.sent_kbit + w.received_kbit,
-    )
     return [
-        (result.median(figure) - nobody.median(figure)) / result.participants for figure in figures
+        (result.median(figure) - nobody.median(figure)) / result.participants for figure in SERVER
     ]
 
 

@@ -313,7 +313,7 @@ SETTINGS: tuple[Setting, ...] = (
         "workers",
         "PMON_WORKERS",
         _workers,
-        "Media processes: one a core that pmon may fill. A room stays in one of them.",
+        "Media processes: one for each core that pmon may use. A room stays in one of them.",
     ),
     Setting(
         "max_jobs",
@@ -325,7 +325,8 @@ SETTINGS: tuple[Setting, ...] = (
         "load_threshold",
         "PMON_LOAD_THRESHOLD",
         _positive_share,
-        "The share of one core, above 0 and up to 1, at which the worker is full.",
+        "The share, above 0 and up to 1, of a core or of its part of the CPU limit at which a"
+        " media process is full.",
     ),
     Setting("http_host", "PMON_HTTP_HOST", _host, "The address that health and metrics listen on."),
     Setting("http_port", "PMON_HTTP_PORT", _whole(65_535), "Their port; 0 takes any free one."),

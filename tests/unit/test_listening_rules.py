@@ -369,6 +369,23 @@ class TestABlipOfTheConnection:
         room.named("ann")
         assert room.last() == (20.0, True, "server")
 
+    def test_who_talks_on_is_not_taken_for_somebody_whom_the_server_does_not_hear(
+        self, room: Room
+    ) -> None:
+        """It named them before, and tells only what changes."""
+        room.first_look()
+        room.to(5.0)
+        room.named("ann")
+        room.sound()
+        room.speaks(True)
+        self.blip(room, 13.0)
+        room.plan.started(room.now, MIC)
+        room.to(13.3)
+        room.speaks(True)
+        room.to(room.now + 3.0)
+        assert not room.plan.microphones.ears[MIC].deaf
+        assert room.plan.status(room.now).pins == 0
+
     def test_an_unmute_after_it_is_as_urgent_as_ever(self, room: Room) -> None:
         room.sound()
         room.plan.suspended(room.now, MIC)

@@ -32,10 +32,14 @@ async def video_readings(
     if len(tracks) >= FEW:
         return await _of_room(room)
     readings: dict[str, VideoReading] = {}
-    for track in tracks:  # one after the other: while one is asked, every event comes by here, too
-        # The SDK raises whatever it likes for a track that is gone. No data is no verdict.
-        with suppress(Exception):
-            readings |= _readings(await asyncio.wait_for(track.get_stats(), TIMEOUT_S))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TIMEOUT_S):
+            # One by one: each question listens to all events of the SDK until it is answered, and
+            # several at once would multiply that work.
+            for track in tracks:
+                # The SDK raises whatever it likes for a track that is gone; no data is no verdict.
+                with suppress(Exception):
+                    readings |= _readings(await track.get_stats())
     return readings
 
 

@@ -71,7 +71,7 @@ class Camera:
         """Have the look that waits to begin some time later."""
         self.looking = False
 
-    def reopen(self) -> None:
+    def reopen(self, now: float) -> None:
         """It goes on as it was suspended: enabled, which is worth a look."""
         self.looking = True
 

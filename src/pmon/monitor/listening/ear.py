@@ -188,8 +188,12 @@ class Ear:
         """Have the look that waits in the first round of the patrol instead."""
         self.look = None
 
-    def reopen(self) -> None:
-        """It goes on as it was suspended: enabled, which is worth a look."""
+    def reopen(self, now: float) -> None:
+        """It goes on as it was suspended: enabled, which is worth a look.
+
+        What is said there may have begun before, so that the server need not tell of it.
+        """
+        self.ended_at = now
         self.want_look("patrol")
 
     def plan_next(self, now: float, *, heard: bool) -> None:

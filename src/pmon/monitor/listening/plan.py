@@ -132,7 +132,7 @@ class Listening:
             return
         if enabled and not track.muted:  # an unmute is a reason of its own, and urgent
             self._reopen[track_sid] = None
-            track.reopen()
+            track.reopen(now)
         self._touch(track_sid)
 
     def room_gone(self, room: str) -> None:
