@@ -97,3 +97,15 @@ async def test_only_they_are_read_whose_attributes_change() -> None:
     heard.tier.play("TR_mic", silence(1), time.monotonic())
     heard.subscriptions.read(time.monotonic(), "ann")
     assert (await heard.summary()).coverage.heard_s == 1.0
+
+
+async def test_another_connection_counts_from_zero() -> None:
+    """Its meters have heard more by their first reading than those before by their last."""
+    heard = Heard()
+    for seconds in (3, 5):
+        publication = Publication("TR_mic")
+        heard.subscriptions.attach(room_of(ann=publication))
+        heard.subscriptions.track_subscribed(SimpleNamespace(sid="TR_mic"), publication)  # type: ignore[arg-type]
+        heard.tier.play("TR_mic", silence(seconds), time.monotonic())
+        heard.subscriptions.read(time.monotonic())
+    assert (await heard.summary()).coverage.heard_s == 8.0
