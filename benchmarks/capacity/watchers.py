@@ -24,6 +24,7 @@ from pmon.cli.worker_process import WorkerProcess
 SCRAPE_S = 10.0
 STOP_S = 12.0
 REGISTER_S = 60.0
+SPAWN_S = 20.0
 BENCHMARKS = Path(__file__).parents[1]
 AGENTS_PYTHON = BENCHMARKS.parent / "build" / "agents" / "bin" / "python"
 
@@ -163,8 +164,20 @@ class Script:
             await self._run(python, "capacity.stock_watcher", *batch, how, *rooms)
         await asyncio.wait_for(self._registered.wait(), REGISTER_S)
         self.observed.asked = time.time()
-        if agents:
-            await self._dispatches.make(rooms)
+        for room in rooms if agents else ():
+            # A worker that starts a process on a full core is late to answer for the next job, and
+            # LiveKit gives that to nobody.
+            await self._dispatches.make([room])
+            await self._watched(room)
+
+    async def _watched(self, room: str) -> None:
+        """Wait until somebody in the room is watched, or too long."""
+        deadline = time.monotonic() + SPAWN_S
+        while room not in {name for name, _ in self.observed.present}:
+            self.processes()  # it says so if it has ended
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.1)
 
     async def _run(self, python: Path, module: str, *arguments: str) -> None:
         server = self._server
