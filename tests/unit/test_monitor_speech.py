@@ -174,8 +174,8 @@ class TestServerWord:
         sealed.to(14)
         sealed.monitor.speakers([], 14.0)
         sealed.to(20)
-        assert [seconds(e) for e in sealed.of(ev.SpeakingStarted)] == [pytest.approx(9.5)]
-        assert [e.turn_s for e in sealed.of(ev.SpeakingStopped)] == [pytest.approx(3.9)]
+        assert [seconds(e) for e in sealed.of(ev.SpeakingStarted)] == [pytest.approx(9.4)]
+        assert [e.turn_s for e in sealed.of(ev.SpeakingStopped)] == [pytest.approx(4.0)]
         assert {e.heard for e in sealed.of(ev.SpeakingStopped)} == {"server"}
         summary = sealed.summary()
         assert summary.heard == "server"
