@@ -177,7 +177,7 @@ class NativeTap:
         new.type = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE
         new.sample_rate = SAMPLE_RATE
         new.num_channels = NUM_CHANNELS
-        # No queue_size_frames: the SDK's bounded queue costs 4 % of decoding more than its plain
+        # No queue_size_frames: the SDK's bounded queue costs both its threads more than its plain
         # one. That does not fill up: the thread that empties it has less to do than the one that
         # fills it, and waits for nobody longer than reading some numbers takes.
         response = _ffi_client.FfiClient.instance.request(request)
