@@ -152,7 +152,7 @@ class WatchedRoom:
 
     def hand_over(self, now: float) -> None:
         """Say the last of everything: another process goes on from here."""
-        self.last_word(now)
+        self.connection.read(now)
         self.tick(now)
         self.checkpoint(self.monitor.sessions.all())
         self._emit = lambda _: None
