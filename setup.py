@@ -33,8 +33,8 @@ def extension(name: str, depends: list[str]) -> Extension:
 setup(
     ext_modules=cythonize(
         [
-            extension("_dsp", depends=[]),
-            extension("_tap", depends=glob("src/pmon/_tap_*.h")),
+            extension("_dsp", depends=["src/pmon/_bands.h"]),
+            extension("_tap", depends=glob("src/pmon/_*.h")),
         ],
         build_dir="build",
         compiler_directives={"boundscheck": DEBUG, "wraparound": False, "initializedcheck": DEBUG},

@@ -4,16 +4,22 @@ A meter has one feeder at a time: the functions take no lock. They touch no Pyth
 they may run on any thread, with or without the GIL.
 """
 
-from libc.stdint cimport int16_t, int32_t, int64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint64_t
 
 cdef enum:
     MAX_CHANNELS = 8
-    QUARTERS = 4               # of a block, 2.5 ms each: see _speaking_blocks.pxi
-    LOUDEST_BLOCKS = 10        # 100 ms: what the threshold judges; an onset's way back at most
-    FLOOR_WINDOWS = 9          # the floor is the least power of the last 1.6 to 1.8 s ...
+    LOUDEST_BLOCKS = 10        # 100 ms: what the threshold judges
+    FLOOR_WINDOWS = 9          # the floor is the least level of the last 1.6 to 1.8 s ...
     FLOOR_WINDOW_BLOCKS = 20   # ... in windows of 200 ms
-    HANGOVER_BLOCKS = 25       # 250 ms of quiet end a run
-    BACKGROUND_BLOCKS = 10     # the last of them tell how quiet it is behind it
+    PEAK_WINDOWS = 15          # the peak is that of the last 2.8 to 3 s, in the same windows
+    SMOOTH_BLOCKS = 10
+    OPEN_BLOCKS = 5            # shorter peaks are clicks
+    MODULATION_BLOCKS = 28     # each of them with two blocks after the one that is judged, which
+    PRESENCE_BLOCKS = 23       # an opening still has to come to: six blocks of looking ahead
+    TOTAL_BLOCKS = 27
+    RECENT_BLOCKS = 32
+    C_BANDS = 8
+    LANES = 9                  # the bands, and the whole
     MAX_TRANSITIONS = 64
     MAX_FRAMES = 512
 
@@ -46,51 +52,80 @@ cdef struct transition_t:
     int64_t position
 
 
-cdef struct modulation_t:
-    double peak
-    int peak_blocks                     # near it
-    int soft_blocks                     # far below it
+cdef struct bands_filter_t:
+    int factor                          # so many samples are averaged into one
+    float gain[C_BANDS]
+    float a1[C_BANDS]
+    float a2[C_BANDS]
+
+
+cdef struct bands_t:
+    float s1[C_BANDS]                   # what the filters remember
+    float s2[C_BANDS]
+    float energy[C_BANDS]               # of the open block
+    int32_t group                       # sum of the samples that wait to be averaged
+    int grouped
+    int samples                         # filtered in the open block
+
+
+cdef struct score_t:
+    bint fresh                          # nothing is known yet of what goes before the next block
+    int16_t levels[SMOOTH_BLOCKS][LANES]
+    int32_t level_sum[LANES]
+    int level_at
+    int16_t windows[FLOOR_WINDOWS][LANES]
+    int16_t floor[LANES]
+    int window_blocks
+    uint64_t loud                       # which of the last 64 blocks stood out, the newest first
+    int16_t lows[OPEN_BLOCKS][C_BANDS]
+    int low_at
+    int16_t opened[MODULATION_BLOCKS][C_BANDS]
+    int32_t opened_sum[C_BANDS]
+    int32_t opened_squares[C_BANDS]
+    int opened_at
+    int16_t over[PRESENCE_BLOCKS][C_BANDS]
+    int32_t over_sum[C_BANDS]
+    int over_at
+    int16_t before[C_BANDS]             # the levels of the block before
+    int16_t means[RECENT_BLOCKS]        # of the bands' levels, times the number of bands
+    int mean_at
+    int32_t strikes[PRESENCE_BLOCKS]
+    int32_t strike_sum
+    int16_t totals[TOTAL_BLOCKS]
+    int32_t total_sum
+    int total_at
+    int32_t peaks[PEAK_WINDOWS]
 
 
 cdef struct speaking_t:
     int num_channels
     int64_t block                       # samples per channel of 10 ms
     double threshold                    # power that the loudest 100 ms must reach
+    bands_filter_t filter
     int64_t filled                      # of the open block
-    int quarter                         # of it that is open
     int64_t position                    # of the end of the last complete block
-    int64_t sum[MAX_CHANNELS]           # of the open quarter
-    int64_t block_sum[MAX_CHANNELS]     # of the open block, quarters that are complete
+    int64_t sum[MAX_CHANNELS]           # of the open block
     int64_t sum_of_squares[MAX_CHANNELS]
-    double low_energy[MAX_CHANNELS]     # what lies in the quarters' means
-    double power                        # of the last block
-    double voice                        # of the last block, without what is low
-    double previous
-    double smoothed
-    double slow
-    double windows[FLOOR_WINDOWS]
-    int window_blocks
-    double floor
-    double recent[LOUDEST_BLOCKS]
+    bands_t bands[MAX_CHANNELS]
+    int zero_blocks                     # before the first that is not
+    score_t score
+    double recent[RECENT_BLOCKS]        # powers
     int recent_at
-    double recent_sum
+    double loudness                     # power of the last 100 ms
     # the run, from its onset on; it is speech once it has been accepted
     bint in_run
     bint accepted
-    int64_t stretch_start
-    int stretch_blocks
-    int loud_blocks
     int64_t run_start
     int64_t run_end                     # of its last speech, so far
     int64_t run_blocks
     double run_energy
+    int64_t pending_blocks              # since then
+    double pending_energy
     double loudest
-    modulation_t coarse                 # of 20 ms
-    modulation_t fine                   # of 10 ms
-    int expected_blocks                 # for so long speech needs no proof, see speaking_expect
+    int softest                         # of what counts as its movement ...
+    int strongest                       # ... see _speaking_watch
+    int expected_blocks                 # for so long it need not move, see speaking_expect
     int quiet_blocks
-    double quiet_voice[HANGOVER_BLOCKS]  # of the quiet blocks since the last speech
-    double quiet_power[HANGOVER_BLOCKS]
     # what is billed
     int64_t last_speech
     int64_t speech_samples              # of runs that are over
@@ -123,6 +158,7 @@ cdef void speaking_init(
 cdef int speaking_feed(speaking_t *detector, const int16_t *samples, Py_ssize_t n) noexcept nogil
 cdef void speaking_expect(speaking_t *detector) noexcept nogil
 cdef void speaking_end_run(speaking_t *detector) noexcept nogil
+cdef double speaking_floor_dbov(const speaking_t *detector) noexcept nogil
 
 cdef void frame_rate_init(frame_rate_t *meter, double window_s, int capacity) noexcept nogil
 cdef void frame_rate_add(frame_rate_t *meter, double now) noexcept nogil

@@ -20,9 +20,9 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
-from libc.math cimport isfinite, log10, sqrt
+from libc.math cimport M_PI, NAN, cos, isfinite, isnan, log2f, log10, sin, sqrt
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 cdef extern from *:
     """
@@ -34,31 +34,36 @@ cdef extern from *:
     #define PMON_CLIP_LEVEL 32734
     #define PMON_CLIP_RUN 3
     #define PMON_SCALE (32768.0 * 32768.0)
-    #define PMON_ONSET_BLOCKS 3      /* loud for 30 ms begins a run */
-    #define PMON_SOFT_BLOCKS 3       /* see _moves */
-    #define PMON_EXPECTED_BLOCKS 150 /* 1.5 s, see speaking_expect */
-    #define PMON_TRUSTED_BLOCKS 5    /* 50 ms of what is expected are enough */
-    #define PMON_WORD_BLOCKS 100     /* 1 s, well under the age of the floor */
-    #define PMON_PEAK_DECAY 0.98     /* of a run's peak, a block: 9 dB/s */
-    #define PMON_ON 7.943            /* 9 dB over the floor */
-    #define PMON_OFF 3.162           /* 5 dB over the floor */
-    #define PMON_LEAST_FLOOR 1e-7    /* -70 dBov: quieter is no room but a codec's silence */
-    #define PMON_MODULATION 4.0      /* 6 dB */
+    #define PMON_LEVELS_PER_OCTAVE 24.0824f /* steps of 1/8 dB in a factor of 2 */
+    #define PMON_LEAST_POWER 3.1623e-8      /* -75 dBov: quieter is no room but a codec's silence */
     """
     const char BYTE_ORDER "PMON_BYTE_ORDER"
     const int C_CLIP_LEVEL "PMON_CLIP_LEVEL"
     const int C_CLIP_RUN "PMON_CLIP_RUN"
     const double SCALE "PMON_SCALE"
-    const int ONSET_BLOCKS "PMON_ONSET_BLOCKS"
-    const int SOFT_BLOCKS "PMON_SOFT_BLOCKS"
-    const int EXPECTED_BLOCKS "PMON_EXPECTED_BLOCKS"
-    const int TRUSTED_BLOCKS "PMON_TRUSTED_BLOCKS"
-    const int WORD_BLOCKS "PMON_WORD_BLOCKS"
-    const double PEAK_DECAY "PMON_PEAK_DECAY"
-    const double ON "PMON_ON"
-    const double OFF "PMON_OFF"
-    const double LEAST_FLOOR "PMON_LEAST_FLOOR"
-    const double MODULATION "PMON_MODULATION"
+    const float LEVELS_PER_OCTAVE "PMON_LEVELS_PER_OCTAVE"
+    const double LEAST_POWER "PMON_LEAST_POWER"
+
+cdef enum:
+    UNKNOWN_LEVEL = 32767
+    INT32_LEAST = -2147483647
+    LEAST_PRESENCE = 48        # 6 dB over the floor is no noise any more ...
+    MOST_PRESENCE = 112        # ... and 14 dB more than that say no more
+    LEAST_STRIKE = 80          # 10 dB
+    LOOK_AHEAD_BLOCKS = 6
+    ONSET_BLOCKS = 14          # so far back an onset may lie
+    ONSET_GAP_BLOCKS = 3
+    HANGOVER_BLOCKS = 8
+    HELD_BLOCKS = 20
+    STARTUP_BLOCKS = 50
+    LEAST_MOVEMENT = 768       # 6 dB, of two blocks of eight bands
+    EXPECTED_BLOCKS = 150      # 1.5 s, see speaking_expect
+    TRUSTED_BLOCKS = 5         # 50 ms of what is expected are enough
+
+cdef double LEAST_DBOV = -75.0
+cdef double MOST_DECLINE = 30.0
+cdef double ON = 0.3
+cdef double OFF = 0.0
 
 SILENCE_DBOV = -127.0
 CLIP_LEVEL = C_CLIP_LEVEL  # 0.999 of full scale
@@ -274,7 +279,9 @@ def clipped_runs(samples) -> tuple[int, int]:
 
 
 include "_level.pxi"
+include "_bands.pxi"
 include "_speaking_blocks.pxi"
+include "_speaking_score.pxi"
 include "_speaking_runs.pxi"
 include "_speaking.pxi"
 include "_frame_rate.pxi"

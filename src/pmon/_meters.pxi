@@ -292,15 +292,13 @@ cdef class Meters:
 
     @property
     def floor_dbov(self) -> float | None:
-        """The noise floor of the first detector in dBov; None without a detector."""
-        cdef double power = -1.0
+        """The noise floor in dBov, -75 at the least; None without a detector or before any audio."""
+        cdef double floor = NAN
         tap_lock(&self.meters.mutex)
         if self.meters.count:
-            power = self.meters.detectors[0].speaking.floor
+            floor = speaking_floor_dbov(&self.meters.detectors[0].speaking)
         tap_unlock(&self.meters.mutex)
-        if power < 0:
-            return None
-        return max(-127.0, 10.0 * log10(power)) if power > 0 else -127.0
+        return None if isnan(floor) else floor
 
     @property
     def loudest_dbov(self) -> float | None:

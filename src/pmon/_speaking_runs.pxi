@@ -1,195 +1,167 @@
-# The speaking detector: from the powers of blocks to runs of speech and what they bill.
+# The speaking detector: from scores to runs of speech and what they bill.
 #
-# Floor: the least smoothed power of the last 1.6-1.8 s (minimum statistics, after R. Martin, 2001).
-# Even fluent speech has gaps that short, so the floor does not climb into it, and it follows a
-# room that gets louder within two seconds. Until there was that much audio, and after digital
-# silence, the floor is -70 dBov: speech is found at once. Steady noise that begins then is loud as
-# well; what tells them apart is that the power of speech moves (see _moves), from one 20 ms to the
-# next, since 10 ms may hold one period of a hum or none. A word may be too short to show that, but
-# it is over long before the floor has caught up with a noise: for a short run, 10 ms will do.
+# The score says where there is speech, six blocks late and blurred by its windows. Where a run
+# begins and ends to the block is where blocks stand out of the floor by themselves.
 
 
 cdef void speaking_init(
     speaking_t *detector, int sample_rate, int num_channels, double threshold
 ) noexcept nogil:
-    cdef int i
     memset(detector, 0, sizeof(speaking_t))
     detector.num_channels = num_channels
     detector.block = (sample_rate + 50) // 100
     detector.threshold = threshold * threshold
-    detector.floor = LEAST_FLOOR
-    for i in range(FLOOR_WINDOWS):
-        detector.windows[i] = LEAST_FLOOR
+    _bands_design(&detector.filter, sample_rate)
+    _score_init(&detector.score)
 
 
-cdef void _speaking_block(speaking_t *detector) noexcept nogil:
-    # Two blocks together: one alone is too short for a low voice, more would blur where it ends.
-    detector.smoothed = 0.5 * (detector.voice + detector.previous)
-    detector.previous = detector.voice
-    _speaking_hear_loudness(detector)
-    if detector.expected_blocks:
-        detector.expected_blocks -= 1
-    if not detector.in_run:
-        _speaking_wait(detector)
+cdef void _speaking_block(
+    speaking_t *detector, double power, const float *bands, bint zero
+) noexcept nogil:
+    cdef int16_t levels[LANES]
+    cdef int i
+    detector.expected_blocks = max(0, detector.expected_blocks - 1)
+    if detector.score.fresh and zero and detector.zero_blocks < STARTUP_BLOCKS:
+        detector.zero_blocks += 1  # a decoder that waits for its first packet, and not a room
+        return
+    detector.zero_blocks = 0
+    for i in range(C_BANDS):
+        levels[i] = _level(bands[i] / SCALE)
+    levels[C_BANDS] = _level(power)
+    _score_block(&detector.score, levels)
+    _speaking_hear_loudness(detector, power)
     if detector.in_run:
-        _speaking_go_on(detector)
-    _speaking_track_floor(detector)
+        _speaking_go_on(detector, _score(&detector.score))
+    elif _score(&detector.score) > ON:
+        _speaking_open_run(detector)
+    if detector.in_run:
+        _speaking_watch(detector, 2)
+        _speaking_accept(detector)
 
 
-cdef inline void _speaking_hear_loudness(speaking_t *detector) noexcept nogil:
+cdef inline void _speaking_hear_loudness(speaking_t *detector, double power) noexcept nogil:
     # Summed anew each time: a running sum would keep the rounding of a loud block for ever.
     cdef double total = 0.0
     cdef int i
-    detector.recent[detector.recent_at] = detector.power
-    detector.recent_at = (detector.recent_at + 1) % LOUDEST_BLOCKS
+    detector.recent_at = (detector.recent_at + 1) % RECENT_BLOCKS
+    detector.recent[detector.recent_at] = power
     for i in range(LOUDEST_BLOCKS):
-        total += detector.recent[i]
-    detector.recent_sum = total
+        total += _recent(detector, i)
+    detector.loudness = total / LOUDEST_BLOCKS
 
 
-cdef inline void _speaking_track_floor(speaking_t *detector) noexcept nogil:
-    cdef double least
-    cdef int i
-    detector.slow += 0.2 * (detector.voice - detector.slow)
-    if detector.slow < detector.windows[0]:
-        detector.windows[0] = detector.slow
-    detector.window_blocks += 1
-    if detector.window_blocks == FLOOR_WINDOW_BLOCKS:
-        detector.window_blocks = 0
-        for i in range(FLOOR_WINDOWS - 1, 0, -1):
-            detector.windows[i] = detector.windows[i - 1]
-        detector.windows[0] = detector.slow
-    least = detector.windows[0]
-    for i in range(1, FLOOR_WINDOWS):
-        least = detector.windows[i] if detector.windows[i] < least else least
-    detector.floor = _larger(least, LEAST_FLOOR)
+cdef inline double _recent(const speaking_t *detector, int ago) noexcept nogil:
+    return detector.recent[(detector.recent_at + RECENT_BLOCKS - ago) % RECENT_BLOCKS]
 
 
-cdef inline void _speaking_wait(speaking_t *detector) noexcept nogil:
-    """No run: one begins where the power has been over the floor for 30 ms.
+cdef inline bint _stood_out(const speaking_t *detector, int ago) noexcept nogil:
+    return (detector.score.loud >> ago) & 1
 
-    It is dated back to where the power rose, but by 100 ms at most: noise just over the floor may
-    have been there for long.
+
+cdef int _onset(const speaking_t *detector) noexcept nogil:
+    """How many blocks ago the first block of speech was; -1 if none stands out yet.
+
+    From the block that the score speaks of back to the first of a stretch without gaps of over
+    30 ms; or else the next that stands out.
     """
-    if detector.smoothed <= OFF * detector.floor:
-        detector.stretch_blocks = detector.loud_blocks = 0
-        return
-    if detector.stretch_blocks < LOUDEST_BLOCKS:
-        detector.stretch_blocks += 1
-    if detector.smoothed <= ON * detector.floor:
-        detector.loud_blocks = 0
-        return
-    detector.loud_blocks += 1
-    if detector.loud_blocks == ONSET_BLOCKS:
-        _speaking_open_run(detector)
+    cdef int ago = LOOK_AHEAD_BLOCKS, first = -1, gap = 0
+    while ago < ONSET_BLOCKS and gap <= ONSET_GAP_BLOCKS:
+        if _stood_out(detector, ago):
+            first = ago
+            gap = 0
+        else:
+            gap += 1
+        ago += 1
+    ago = LOOK_AHEAD_BLOCKS
+    while first < 0 and ago > 0:
+        ago -= 1
+        if _stood_out(detector, ago):
+            first = ago
+    return first
 
 
 cdef void _speaking_open_run(speaking_t *detector) noexcept nogil:
-    cdef int i
+    cdef int64_t since = (detector.position - detector.run_end) // detector.block
+    cdef int first = _onset(detector), last = 0, ago
+    if first >= since:  # what ended a moment ago is not begun again
+        first = <int>since - 1
+    if first < 0:
+        return
+    while not _stood_out(detector, last):
+        last += 1
     detector.in_run = True
     detector.accepted = False
-    detector.run_blocks = detector.stretch_blocks - 1  # without the newest, which is to come
-    detector.run_start = detector.position - detector.stretch_blocks * detector.block
+    detector.run_start = detector.position - (first + 1) * detector.block
     detector.run_end = detector.run_start
-    detector.run_energy = 0.0
-    for i in range(2, detector.stretch_blocks + 1):
-        detector.run_energy += detector.recent[
-            (detector.recent_at + LOUDEST_BLOCKS - i) % LOUDEST_BLOCKS
-        ]
-    detector.loudest = 0.0
+    detector.run_energy = detector.pending_energy = 0.0
+    detector.run_blocks = detector.pending_blocks = 0
     detector.quiet_blocks = 0
-    memset(&detector.coarse, 0, sizeof(modulation_t))
-    memset(&detector.fine, 0, sizeof(modulation_t))
-    detector.stretch_blocks = detector.loud_blocks = 0
+    detector.loudest = 0.0
+    detector.softest = UNKNOWN_LEVEL
+    detector.strongest = 0
+    for ago in range(first, -1, -1):
+        _speaking_bill(detector, ago)
+    for ago in range(first - 2, 2, -1):
+        _speaking_watch(detector, ago)
 
 
-cdef void _speaking_go_on(speaking_t *detector) noexcept nogil:
-    """In a run: it becomes speech, goes on, or ends."""
-    detector.loudest = _larger(detector.loudest, detector.recent_sum / LOUDEST_BLOCKS)
-    if detector.smoothed > OFF * detector.floor:
-        _speaking_bill_quiet(detector, detector.quiet_blocks)
-        detector.run_blocks += 1
-        detector.run_energy += detector.power
-        detector.quiet_blocks = 0
-        detector.run_end = detector.position
-        _note(&detector.coarse, detector.smoothed)
-        _note(&detector.fine, detector.voice)
-    else:
-        detector.quiet_voice[detector.quiet_blocks] = detector.smoothed
-        detector.quiet_power[detector.quiet_blocks] = detector.power
-        detector.quiet_blocks += 1
-    if _moves(&detector.coarse) or (
-        detector.expected_blocks and detector.run_blocks >= TRUSTED_BLOCKS
-    ):
-        _speaking_accept(detector)
-    if detector.quiet_blocks == HANGOVER_BLOCKS:
-        _speaking_accept_word(detector)
-        _speaking_add_tail(detector)
+cdef inline void _speaking_bill(speaking_t *detector, int ago) noexcept nogil:
+    """A block of a run: it is billed once it, or one after it, stands out."""
+    detector.pending_energy += _recent(detector, ago)
+    detector.pending_blocks += 1
+    if _stood_out(detector, ago):
+        detector.run_energy += detector.pending_energy
+        detector.run_blocks += detector.pending_blocks
+        detector.run_end = detector.position - ago * detector.block
+        detector.pending_energy = 0.0
+        detector.pending_blocks = 0
+
+
+cdef void _speaking_go_on(speaking_t *detector, double score) noexcept nogil:
+    """In a run: it goes on, or it ends once the score has been low for a while.
+
+    For longer while blocks still stand out: a last vowel may be held, and then it goes on.
+    """
+    cdef int most = HELD_BLOCKS if _stood_out(detector, 0) else HANGOVER_BLOCKS
+    detector.quiet_blocks = detector.quiet_blocks + 1 if score < OFF else 0
+    _speaking_bill(detector, 0)
+    if detector.quiet_blocks >= most:
         _speaking_close_run(detector)
     elif detector.accepted:
         detector.last_speech = detector.run_end
 
 
-cdef inline void _speaking_bill_quiet(speaking_t *detector, int blocks) noexcept nogil:
-    """The first quiet blocks were speech after all."""
-    cdef int i
-    for i in range(blocks):
-        detector.run_energy += detector.quiet_power[i]
-    detector.run_blocks += blocks
+cdef inline void _speaking_watch(speaking_t *detector, int ago) noexcept nogil:
+    """How the bands move in the run: two blocks together, with two more of it on either side.
+
+    Noise and tones that are switched on look like speech to the score, which has just seen them
+    rise; what they do not do is go on moving. Without the edges: a block there is full in part.
+    """
+    cdef int level, i
+    if detector.position - (ago + 3) * detector.block < detector.run_start:
+        return
+    for i in range(ago - 2, ago + 2):
+        if not _stood_out(detector, i):
+            return
+    level = _mean_level(detector, ago) + _mean_level(detector, ago + 1)
+    detector.softest = min(detector.softest, level)
+    detector.strongest = max(detector.strongest, level)
+
+
+cdef inline int _mean_level(const speaking_t *detector, int ago) noexcept nogil:
+    return detector.score.means[(detector.score.mean_at + RECENT_BLOCKS - ago) % RECENT_BLOCKS]
 
 
 cdef inline void _speaking_accept(speaking_t *detector) noexcept nogil:
-    """The run moves like speech; it is speech if it is loud enough."""
-    if not detector.accepted and detector.loudest >= detector.threshold:
+    """A run is speech once it moves, or is expected, if its loudest 100 ms reach the threshold."""
+    detector.loudest = max(detector.loudest, detector.loudness)
+    if detector.accepted or detector.loudest < detector.threshold:
+        return
+    if detector.strongest - detector.softest >= LEAST_MOVEMENT or (
+        detector.expected_blocks and detector.run_blocks >= TRUSTED_BLOCKS
+    ):
         detector.accepted = True
         _speaking_tell(detector, True, detector.run_start)
-
-
-cdef inline void _speaking_accept_word(speaking_t *detector) noexcept nogil:
-    """At the end of a run: one that was short may be a single word."""
-    if detector.run_blocks < WORD_BLOCKS and _moves(&detector.fine):
-        _speaking_accept(detector)
-
-
-cdef inline void _note(modulation_t *modulation, double power) noexcept nogil:
-    modulation.peak *= PEAK_DECAY  # what speech is after a pop must not be soft for ever
-    if power > modulation.peak:
-        if power > MODULATION * modulation.peak:
-            # What was the peak so far turns out to be soft.
-            modulation.soft_blocks += modulation.peak_blocks
-            modulation.peak_blocks = 0
-        modulation.peak = power
-    if power * MODULATION < modulation.peak:
-        modulation.soft_blocks += 1
-    else:
-        modulation.peak_blocks += 1
-
-
-cdef inline bint _moves(const modulation_t *modulation) noexcept nogil:
-    """Whether power has moved as that of speech does.
-
-    Steady noise stays within 3 dB of itself; syllables and pauses move speech by 6 dB and more
-    within a tenth of a second. One or two blocks prove nothing: noise that is switched on fills
-    its first block in part only.
-    """
-    return modulation.soft_blocks >= SOFT_BLOCKS and modulation.peak_blocks >= SOFT_BLOCKS
-
-
-cdef void _speaking_add_tail(speaking_t *detector) noexcept nogil:
-    """Give the run what fades out behind its last loud block.
-
-    In fluent speech the floor is that of its short gaps, which hides a soft last sound. By now it
-    is known how quiet it is afterwards, and that is the better floor to judge the end by.
-    """
-    cdef double background = 0.0
-    cdef int i, blocks = 0, most = HANGOVER_BLOCKS - BACKGROUND_BLOCKS
-    for i in range(most, HANGOVER_BLOCKS):
-        background += detector.quiet_voice[i] / BACKGROUND_BLOCKS
-    background = _larger(background, LEAST_FLOOR)
-    while blocks < most and detector.quiet_voice[blocks] > OFF * background:
-        blocks += 1
-    _speaking_bill_quiet(detector, blocks)
-    detector.run_end += blocks * detector.block
 
 
 cdef void _speaking_close_run(speaking_t *detector) noexcept nogil:
@@ -204,23 +176,29 @@ cdef void _speaking_close_run(speaking_t *detector) noexcept nogil:
 
 
 cdef void speaking_expect(speaking_t *detector) noexcept nogil:
-    """Believe for 1.5 s that what is loud enough is speech, since somebody else has said so.
+    """Believe for 1.5 s that what stands out is speech, since somebody else has said so.
 
-    A stream that begins in the middle of a vowel shows for up to 0.7 s nothing that moves.
+    A stream may begin in the middle of a vowel, which stands out of nothing that is known.
     """
     detector.expected_blocks = EXPECTED_BLOCKS
+    if detector.score.floor[0] == UNKNOWN_LEVEL:
+        _row_set(detector.score.windows[0], 0, LANES)
+        _row_set(detector.score.floor, 0, LANES)
+    if detector.score.floor[0] == UNKNOWN_LEVEL:
+        _row_set(detector.score.windows[0], 0, LANES)
+        _row_set(detector.score.floor, 0, LANES)
 
 
 cdef void speaking_end_run(speaking_t *detector) noexcept nogil:
     """End an open run at its last block of speech; what comes later is another run."""
     if detector.in_run:
-        _speaking_accept_word(detector)
         _speaking_close_run(detector)
     detector.position += detector.filled
-    _speaking_open_block(detector)
-    detector.stretch_blocks = detector.loud_blocks = 0
+    detector.run_end = detector.position
     detector.expected_blocks = 0
-    detector.previous = 0.0
+    _speaking_open_block(detector)
+    detector.score.fresh = True
+    memset(detector.bands, 0, sizeof(detector.bands))
     memset(detector.recent, 0, sizeof(detector.recent))
 
 
@@ -239,3 +217,9 @@ cdef void _speaking_tell(speaking_t *detector, bint speaking, int64_t position) 
     free.speaking = speaking
     free.position = position
     detector.num_transitions += 1
+
+
+cdef double speaking_floor_dbov(const speaking_t *detector) noexcept nogil:
+    """The floor of the whole, in dBov; not a number before any audio."""
+    cdef int16_t floor = detector.score.floor[C_BANDS]
+    return NAN if floor == UNKNOWN_LEVEL else LEAST_DBOV + floor / 8.0

@@ -10,7 +10,7 @@ its way at any time. ``close`` makes it drop everything, and in a forked child i
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.math cimport INFINITY, log10
+from libc.math cimport INFINITY, NAN, isnan, log10
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, realloc
 
@@ -24,6 +24,7 @@ from pmon._dsp cimport (
     speaking_end_run,
     speaking_expect,
     speaking_feed,
+    speaking_floor_dbov,
     speaking_init,
     speaking_t,
     transition_t,

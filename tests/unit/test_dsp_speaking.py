@@ -46,7 +46,8 @@ def test_speech_in_noise(snr: float) -> None:
 def test_speech_that_was_there_first_is_found() -> None:
     """Before there was any silence to know the floor from."""
     detector = detect(np.concatenate([*words("results"), silence(1)]))
-    assert detector.take()[0] == (True, 0)
+    speaking, start = detector.take()[0]
+    assert speaking and start / RATE <= 0.05
     assert detector.speech_samples / RATE == pytest.approx(spoken("results"), abs=0.1)
 
 

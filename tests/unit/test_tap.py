@@ -25,6 +25,7 @@ from ffi_events import (
 
 from pmon import _tap
 from pmon.media.native import wake_pair
+from pmon.media.phrases import phrases
 
 
 @pytest.fixture(autouse=True)
@@ -135,17 +136,26 @@ def test_all_else_waits_in_order_and_wakes_once() -> None:
     assert _tap.take() == (messages[:1], [])
 
 
+def spoken_frames() -> list[array[int]]:
+    """Frames of 10 ms at 48 kHz: a second of silence, a phrase, and a second of silence."""
+    said = phrases()["welcome"].samples.repeat(3)
+    padded = [0] * 48_000 + said.tolist() + [0] * 48_000
+    return [array("h", padded[i : i + 480]) for i in range(0, len(padded) - 479, 480)]
+
+
+def play(frames: list[array[int]]) -> None:
+    """Send them as events of stream 7; what the tone was is put back."""
+    tone = array("h", TONE)
+    for frame in frames:
+        TONE[:] = frame
+        _tap.event(audio(7))
+    TONE[:] = tone
+
+
 def test_speech_is_told_once_a_batch(meters: _tap.Meters) -> None:
     stream = _tap.Stream(7, "alice", meters)
     stream.add()
-    loud = array("h", TONE)
-    for second in range(6):  # loud and quiet seconds in turn
-        for frame in range(100):
-            quiet = second % 2 == 0 or frame % 20 < 8
-            for n in range(480):
-                TONE[n] = 0 if quiet else loud[n]
-            _tap.event(audio(7))
-    TONE[:] = loud
+    play(spoken_frames() * 2)
     _, owners = _tap.take()
     assert owners == ["alice"]
     assert [speaking for _, speaking, _ in meters.take()][:2] == [True, False]
@@ -155,12 +165,7 @@ def test_speech_is_told_once_a_batch(meters: _tap.Meters) -> None:
 def test_a_stream_that_ends_with_news_waiting_is_told_no_more(meters: _tap.Meters) -> None:
     stream = _tap.Stream(7, "alice", meters)
     stream.add()
-    loud = array("h", TONE)
-    for frame in range(300):
-        for n in range(480):
-            TONE[n] = loud[n] if 100 < frame < 200 and frame % 20 > 8 else 0
-        _tap.event(audio(7))
-    TONE[:] = loud
+    play(spoken_frames())
     stream.remove()
     del stream
     assert _tap.take() == ([], [])
@@ -270,12 +275,12 @@ def test_streams_come_and_go_while_threads_feed_them() -> None:
 
 
 def test_speech_ends_at_a_stop_that_is_due_and_only_then(meters: _tap.Meters) -> None:
-    loud = array("h", [8000, -8000] * 240)
-    quiet = array("h", [1, -1] * 240)
-    for n in range(150):
-        meters.feed(loud if n > 80 and n % 20 > 6 else quiet, n / 100)
+    told = []
+    for n, frame in enumerate(spoken_frames()[:150]):
+        told += meters.feed(frame, n / 100)
+    assert [speaking for _, speaking, _ in told] == [True]
     assert meters.stop(1.3) == []
-    assert [speaking for _, speaking, _ in meters.stop(1.6)][-1] is False
+    assert [speaking for _, speaking, _ in meters.stop(1.6)] == [False]
     assert meters.stop(1.6) == []
 
 

@@ -60,7 +60,7 @@ class TrackMeters:
         was heard last time is what the server may take for a voice.
         """
         floor = self.meters.floor_dbov
-        if floor is not None and floor < QUIET_DBOV:
+        if floor is None or floor < QUIET_DBOV:
             self.meters.expect()
 
     def expire(self, now: float) -> list[Transition]:

@@ -1,0 +1,82 @@
+# The bands of speech: from int16 samples to how loud each of eight bands is.
+#
+# Samples are averaged down to some 16 kHz first. What lies above 8 kHz and folds down with that is
+# noise or the noise of an s, and counts as such.
+
+cdef extern from "_bands.h" nogil:
+    void bands_filter(
+        float *s1, float *s2, float *energy, const float *gain, const float *a1, const float *a2,
+        const float *x, int n,
+    )
+
+cdef enum:
+    CHUNK = 64
+
+# Centres in Hz, some two thirds of an octave apart: where the first three formants are.
+cdef double[C_BANDS] BAND_HZ = [150, 260, 430, 700, 1100, 1750, 2700, 4200]
+cdef double BAND_Q = 4.0
+
+
+cdef void _bands_design(bands_filter_t *filter, double sample_rate) noexcept nogil:
+    """Band-passes of the second order with a peak gain of 1 (R. Bristow-Johnson's cookbook).
+
+    Those that are too high for the rate stay silent.
+    """
+    cdef double w, alpha
+    cdef int i
+    memset(filter, 0, sizeof(bands_filter_t))
+    filter.factor = max(1, <int>(sample_rate / 16000.0 + 0.5))
+    for i in range(C_BANDS):
+        w = 2.0 * M_PI * BAND_HZ[i] * filter.factor / sample_rate
+        if w < 0.9 * M_PI:
+            alpha = sin(w) / (2.0 * BAND_Q)
+            filter.gain[i] = <float>(alpha / (1.0 + alpha))
+            filter.a1[i] = <float>(-2.0 * cos(w) / (1.0 + alpha))
+            filter.a2[i] = <float>((1.0 - alpha) / (1.0 + alpha))
+
+
+cdef inline void _bands_feed(
+    bands_t *bands, const bands_filter_t *filter, const int16_t *samples, int64_t frames, int step
+) noexcept nogil:
+    """Take the samples of one channel, which are ``step`` apart."""
+    cdef float[CHUNK] chunk
+    cdef float scale = 1.0 / filter.factor
+    cdef int64_t i
+    cdef int n = 0
+    for i in range(frames):
+        bands.group += samples[i * step]
+        bands.grouped += 1
+        if bands.grouped == filter.factor:
+            chunk[n] = bands.group * scale
+            bands.group = bands.grouped = 0
+            n += 1
+            if n == CHUNK:
+                _bands_filter(bands, filter, chunk, n)
+                n = 0
+    _bands_filter(bands, filter, chunk, n)
+
+
+cdef inline void _bands_filter(
+    bands_t *bands, const bands_filter_t *filter, const float *x, int n
+) noexcept nogil:
+    bands_filter(
+        bands.s1, bands.s2, bands.energy, filter.gain, filter.a1, filter.a2, x, n
+    )
+    bands.samples += n
+
+
+cdef inline void _bands_take(bands_t *bands, float *loudest, bint zero) noexcept nogil:
+    """Close a block, which may have been all ``zero``: raise the mean square of each band, in steps
+    of int16, to this channel's.
+    """
+    cdef float power, most = 0.0
+    cdef int i
+    for i in range(C_BANDS):
+        power = bands.energy[i] / max(1, bands.samples)
+        most = max(most, power)
+        loudest[i] = max(loudest[i], power)
+    if zero and most < 1e-3:  # numbers on their way to 0 end up as very slow ones
+        memset(bands.s1, 0, sizeof(bands.s1))
+        memset(bands.s2, 0, sizeof(bands.s2))
+    memset(bands.energy, 0, sizeof(bands.energy))
+    bands.samples = 0
