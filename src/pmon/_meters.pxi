@@ -292,7 +292,7 @@ cdef class Meters:
 
     @property
     def floor_dbov(self) -> float | None:
-        """The noise floor in dBov, -75 at the least; None without a detector or before any audio."""
+        """The noise floor in dBov, -75 at the least; None before any audio or without detector."""
         cdef double floor = NAN
         tap_lock(&self.meters.mutex)
         if self.meters.count:
