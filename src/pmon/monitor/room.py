@@ -157,9 +157,7 @@ class RoomMonitor:
                 participant.believe_leave_at = settled_at(self._suspended_at, now)
         for info in infos.values():
             self._arrive(info, now)
-            known = self.participants[info.identity].tracks
-            for sid in set(known) - {track.sid for track in info.tracks}:
-                self.track_unpublished(sid, now)
+            self._unpublish_all_but(info.tracks, self.participants[info.identity], now)
             for track in info.tracks:
                 self.track_published(info.identity, track, now)
 
@@ -430,14 +428,22 @@ class RoomMonitor:
                 self._leave(participant, participant.left_at, now)
             participant.left_at = None
             # The SDK forgot what they had published when it reported them gone.
-            for sid in set(participant.tracks) - {track.sid for track in info.tracks}:
-                self.track_unpublished(sid, now)
+            self._unpublish_all_but(info.tracks, participant, now)
         participant = self._known(info.identity)
         self._advance(self.sessions.of(participant), now)
         participant.take(info)
         participant.present = True
         self._stir(participant)
         self._enter_waiting(participant, now)
+
+    def _unpublish_all_but(
+        self, infos: Iterable[TrackInfo], participant: Participant, now: float
+    ) -> None:
+        """Tracks of somebody that are not described any more are gone."""
+        described = {info.sid for info in infos}
+        for sid in list(participant.tracks):
+            if sid not in described:
+                self.track_unpublished(sid, now)
 
     def _enter_waiting(self, participant: Participant, now: float) -> None:
         """Somebody is there: tell the sessions that do not know it yet."""
