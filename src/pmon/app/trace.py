@@ -54,16 +54,22 @@ class Traces:
         self._trace_bytes = trace_bytes
         self._folder_bytes = folder_bytes
         self._left = folder_bytes
+        self._told_full = False
         self._version = importlib.metadata.version("pmon-livekit")
         # Twice: of those that stop, each has a last line.
         self._appender = Appender("trace", backlog=2 * BACKLOG)
         self._appender.start()
 
     def record(self, room: str, anchor: UtcAnchor, *, opt_out: bool) -> RoomMonitor:
-        """The monitor of a room, whose inputs are written down."""
+        """The monitor of a room, whose inputs are written down while there is place."""
+        self._left = self._folder_bytes - _size(self._folder)
+        if self._left <= 0:
+            if not self._told_full:
+                _log.warning("the folder is full of traces; no room is traced")
+            self._told_full = True
+            return RoomMonitor(room, anchor, opt_out=opt_out)
         path = self._folder / _name(room)
         _log.info("tracing a room", room=room, path=str(path))
-        self._left = self._folder_bytes - _size(self._folder)
         sink = _Sink(self, room, path)
         return recorded(room, anchor, sink, opt_out=opt_out, version=self._version)
 
