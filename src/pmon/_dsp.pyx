@@ -20,7 +20,7 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
-from libc.math cimport isfinite, log10, sqrt
+from libc.math cimport INFINITY, fabs, floor, ilogb, isfinite, log10, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -44,6 +44,11 @@ cdef extern from *:
     #define PMON_OFF 3.162           /* 5 dB over the floor */
     #define PMON_LEAST_FLOOR 1e-7    /* -70 dBov: quieter is no room but a codec's silence */
     #define PMON_MODULATION 4.0      /* 6 dB */
+    #define PMON_P56_RISE 0.079956   /* 1 - exp(-2.5 ms / 30 ms) */
+    #define PMON_P56_LEAST (1.0 / 32768.0)
+    #define PMON_P56_MARGIN 15.9     /* dB from the active level down to its threshold */
+    #define PMON_DC_BLOCKS 100       /* 1 s */
+    #define PMON_ENERGY_SCALE 68719476736.0  /* 2**36 */
     """
     const char BYTE_ORDER "PMON_BYTE_ORDER"
     const int C_CLIP_LEVEL "PMON_CLIP_LEVEL"
@@ -59,6 +64,11 @@ cdef extern from *:
     const double OFF "PMON_OFF"
     const double LEAST_FLOOR "PMON_LEAST_FLOOR"
     const double MODULATION "PMON_MODULATION"
+    const double P56_RISE "PMON_P56_RISE"
+    const double P56_LEAST "PMON_P56_LEAST"
+    const double P56_MARGIN "PMON_P56_MARGIN"
+    const int DC_BLOCKS "PMON_DC_BLOCKS"
+    const double ENERGY_SCALE "PMON_ENERGY_SCALE"
 
 SILENCE_DBOV = -127.0
 CLIP_LEVEL = C_CLIP_LEVEL  # 0.999 of full scale
@@ -274,6 +284,7 @@ def clipped_runs(samples) -> tuple[int, int]:
 
 
 include "_level.pxi"
+include "_mic.pxi"
 include "_speaking_blocks.pxi"
 include "_speaking_runs.pxi"
 include "_speaking.pxi"
