@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -45,8 +46,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count(found: Segments, truth: Segments, duration_s: float) -> Counts:
-    """Compare frame by frame. A frame is speech if its middle lies in a segment."""
-    frames = round(duration_s / FRAME_S)
+    """Compare frame by frame. A frame is what its middle is: of the file, of a segment."""
+    frames = _first_after(duration_s)
     is_found, is_speech = _frames(found, frames), _frames(truth, frames)
     true_s, found_s = _total_s(truth), _total_s(found)
     return Counts(
@@ -84,12 +85,15 @@ def score(counts: Counts) -> Score:
 
 
 def _frames(segments: Segments, frames: int) -> NDArray[np.bool_]:
-    """Frame ``i`` is speech if ``(i + 0.5) * FRAME_S`` lies in a segment, its start included."""
     speech = np.zeros(frames, np.bool_)
     for start_s, end_s in segments:
-        first, behind = (int(np.ceil(round(s / FRAME_S - 0.5, 6))) for s in (start_s, end_s))
-        speech[max(0, first) : max(0, behind)] = True
+        speech[_first_after(start_s) : _first_after(end_s)] = True
     return speech
+
+
+def _first_after(seconds: float) -> int:
+    """The first frame whose middle is not before this time."""
+    return math.ceil(round(seconds / FRAME_S - 0.5, 6))
 
 
 def _total_s(segments: Segments) -> float:
