@@ -48,7 +48,7 @@ def p56(stream: Signal, rate: int) -> tuple[float, float]:
     rise = 1 - math.exp(-1 / (0.03 * rate))
     envelope = np.abs(scaled)
     for _ in range(2):
-        envelope = signal.lfilter([rise], [1, rise - 1], envelope)
+        envelope = np.asarray(signal.lfilter([rise], [1, rise - 1], envelope))
     index, levels = np.arange(len(scaled)), []
     for threshold in 2.0 ** np.arange(-15, 0):
         last = np.maximum.accumulate(np.where(envelope >= threshold, index, -rate))
@@ -65,7 +65,8 @@ def p56(stream: Signal, rate: int) -> tuple[float, float]:
 
 def on_and_off(period_s: float, dbov: float) -> Signal:
     wave = tone(20, 1000, dbov)
-    return wave * (np.arange(len(wave)) // round(period_s * RATE) % 2 == 0)
+    wave[np.arange(len(wave)) // round(period_s * RATE) % 2 == 1] = 0
+    return wave
 
 
 class TestActiveLevel:
@@ -269,7 +270,9 @@ class TestTotals:
         samples[900:930] = 32767
         whole, cut = MicMeter(rate, num_channels), MicMeter(rate, num_channels)
         for meter, pieces in ((whole, [4000]), (cut, sorted([*cuts, 4000]))):
-            for piece in np.split(samples[: 4000 * num_channels], [c * num_channels for c in pieces]):
+            for piece in np.split(
+                samples[: 4000 * num_channels], [c * num_channels for c in pieces]
+            ):
                 meter.process(piece)
             meter.resume()
         whole.process(samples)
@@ -294,7 +297,9 @@ class TestTotals:
         meter = MicMeter(RATE, 2)
         meter.process(stereo.reshape(-1))
         level = between(NOTHING, meter.totals())[0]
-        assert level == pytest.approx(between(NOTHING, measured(mono).totals())[0], abs=0.05)
+        assert level == pytest.approx(
+            between(NOTHING, measured(phrase("welcome")).totals())[0], abs=0.05
+        )
 
     def test_the_offset_is_that_of_the_last_second(self) -> None:
         meter = MicMeter(8000, 2)

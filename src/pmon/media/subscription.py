@@ -241,6 +241,7 @@ class Subscription:
     def _tell_totals(self, meters: TrackMeters) -> None:
         for reading in meters.readings():
             self._monitor.audio(self.sid, reading)
+        self._monitor.microphone(self.sid, meters.microphone())
 
     def _tell_level(self, meters: TrackMeters, now: float) -> None:
         loudest, floor = meters.meters.loudest_dbov, meters.meters.floor_dbov

@@ -22,7 +22,15 @@ TrackKind = Literal["audio", "video", "unknown"]
 TrackSource = Literal["camera", "microphone", "screen_share", "screen_share_audio", "unknown"]
 QualityLevel = Literal["excellent", "good", "poor", "lost", "unknown"]
 VideoStateName = Literal["live", "low", "frozen", "dry", "muted", "encrypted", "ended", "unknown"]
-IssueKind = Literal["connection_poor", "video_frozen", "session_long"]
+IssueKind = Literal[
+    "connection_poor",
+    "video_frozen",
+    "mic_silent",
+    "mic_quiet",
+    "mic_noisy",
+    "mic_clipping",
+    "session_long",
+]
 Severity = Literal["info", "warning", "critical"]
 EndReason = Literal[
     "participant_left",  # the target left and the job says end_on_disconnect
@@ -54,6 +62,12 @@ class TrackSummary(msgspec.Struct, frozen=True, kw_only=True):
     freezes: int | None = None
     """Freezes as the W3C defines them, counted by the receiver."""
     state: VideoStateName | None = None
+    level_dbov: float | None = None
+    """Active speech level (ITU-T P.56) of a microphone, where speech was heard; None without."""
+    floor_dbov: float | None = None
+    """Its noise floor, the mean over what was heard; None if too little was."""
+    clipped_ratio: float | None = None
+    """The share of its active speech that is in runs at the rail; None without speech."""
 
 
 class IssueSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,6 +65,33 @@ class AudioReading(msgspec.Struct, frozen=True, kw_only=True):
     """Mean square of the speech so far, of samples scaled to -1…1."""
 
 
+class MicReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The running totals of one track's microphone health, and what it sounds like now.
+
+    Whatever two readings have between them was heard in between, however long that was. The first
+    200 ms after each time that the microphone was opened are in none of it.
+    """
+
+    heard_s: float
+    """Audio that was measured."""
+    heard_until: float
+    """When the newest audio was heard."""
+    energy: float
+    """Mean square times seconds, of samples scaled to -1…1, without their offset."""
+    active_s: tuple[float, ...]
+    """Seconds over each of the 15 thresholds of ITU-T P.56: see ``pmon._dsp.active_level``."""
+    clipped_s: float
+    """Seconds of samples in runs at the rail."""
+    silent_s: float
+    """Near digital silence: under -97 dBov."""
+    floor_dbov: float | None
+    """The quietest 100 ms of the last 5 s; None before there was a second."""
+    loudest_dbov: float | None
+    """The loudest 100 ms since the microphone was opened; None before there was one."""
+    dc: float
+    """The mean of the samples of about the last second, -1…1."""
+
+
 class VideoReading(msgspec.Struct, frozen=True, kw_only=True):
     """The running totals of one video receiver."""
 

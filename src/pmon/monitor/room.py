@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.coverage import Coverage, RoomJob
-from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, TrackInfo, VideoReading
+from pmon.monitor.inputs import (
+    AudioReading,
+    LostTrack,
+    MicReading,
+    ParticipantInfo,
+    TrackInfo,
+    VideoReading,
+)
 from pmon.monitor.link import Link, settled_at
 from pmon.monitor.participant import LEAVE_GRACE_S, Lost, Participant, Track
 from pmon.monitor.session import Session, SessionState
@@ -287,6 +294,7 @@ class RoomMonitor:
         if muted:
             self._speech.close_track(participant, track, now)
         track.muted = muted
+        track.voiced = False
         self._stir(participant)
         for session in self._watching(participant):
             session.track_muted(track, now)
@@ -309,11 +317,27 @@ class RoomMonitor:
         for session in self._watching(participant):
             session.audio(track_sid, reading, counts=participant.in_call)
 
+    def microphone(self, track_sid: str, reading: MicReading) -> None:
+        """The health of a track, told after the totals of its meters."""
+        participant, track = self._track(track_sid)
+        if participant is None or track is None:
+            return
+        track.hear(reading)
+        for session in self._watching(participant):
+            session.microphone(track_sid, reading, counts=participant.in_call)
+
+    def packets(self, track_sid: str, received: int) -> None:
+        """The total of an audio receiver: silence is heard only while packets come."""
+        participant = self._owners.get(track_sid)
+        for session in [] if participant is None else self._watching(participant):
+            session.packets(track_sid, received)
+
     def measured_anew(self, track_sid: str) -> None:
         """A track has other meters from here on, which count from zero."""
         participant, track = self._track(track_sid)
         if participant is not None and track is not None:
             track.readings.clear()
+            track.mic = None
             for session in self.sessions.of(participant):
                 session.measured_anew(track_sid)
 

@@ -9,9 +9,16 @@ import msgspec
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
-from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, VideoReading
+from pmon.monitor.inputs import (
+    AudioReading,
+    LostTrack,
+    MicReading,
+    ParticipantInfo,
+    VideoReading,
+)
 from pmon.monitor.issues import RULES, Issues
-from pmon.monitor.ledger import NOTHING, Ledger, TrackLedger
+from pmon.monitor.ledger import Ledger, TrackLedger
+from pmon.monitor.mic_faults import Verdict
 from pmon.monitor.participant import Participant, Track
 from pmon.monitor.quality import SCORES
 from pmon.monitor.talk import Talk
@@ -176,6 +183,7 @@ class Session:
             known = self.participant.tracks.get(sid)
             record.gone = known is None
             if known is not None and record.mute(known.muted):
+                self._mute_mic(record, at)
                 self.judge_video(sid, at)
         for track in self.participant.tracks.values():
             if track.sid not in self.ledger.tracks:
@@ -239,10 +247,10 @@ class Session:
         if track.muted:
             self.speech_stopped(track.sid, at)
         record = self.ledger.tracks.get(track.sid)
-        if record is not None:
-            record.mute(track.muted)
         event = ev.TrackMuted if track.muted else ev.TrackUnmuted
         self._tell.say(event, at, track_sid=track.sid, kind=track.kind, source=track.source)
+        if record is not None and record.mute(track.muted):
+            self._mute_mic(record, at)
         self.judge_video(track.sid, at)
 
     # --- speech
@@ -277,7 +285,7 @@ class Session:
         """Another meter counts from zero from here on."""
         record = self.ledger.tracks.get(track_sid)
         if record is not None:
-            record.meter = NOTHING
+            record.measured_anew()
 
     def audio(self, track_sid: str, reading: AudioReading, *, counts: bool = True) -> None:
         """The totals of a meter; what does not count is nobody's speech, such as ringing."""
@@ -288,6 +296,44 @@ class Session:
             record.read(reading)
         else:
             record.meter = reading
+
+    # --- microphones
+
+    def microphone(self, track_sid: str, reading: MicReading, *, counts: bool = True) -> None:
+        """The totals of a microphone's health, told after those of its meter."""
+        record = self.ledger.tracks.get(track_sid)
+        if record is None or record.mic is None or not self.watch.audio:
+            return
+        mic, speech = record.mic, (record.speech_s, record.speech_energy)
+        if counts:
+            verdicts = mic.read(reading, *speech, self.participant.kind)
+            self._say_faults(record, verdicts, reading.heard_until)
+        else:
+            mic.skip(reading, *speech)
+
+    def packets(self, track_sid: str, received: int) -> None:
+        """The total of a microphone's receiver."""
+        record = self.ledger.tracks.get(track_sid)
+        if record is not None and record.mic is not None:
+            record.mic.silence.received(received)
+
+    def _mute_mic(self, record: TrackLedger, at: float) -> None:
+        if record.mic is not None:
+            self._say_faults(record, record.mic.mute(), at, "track_muted")
+
+    def _say_faults(
+        self, record: TrackLedger, verdicts: list[Verdict], at: float, reason: str = "recovered"
+    ) -> None:
+        for verdict in verdicts:
+            change = self.issues.observe(
+                verdict.issue,
+                verdict.bad,
+                at,
+                track_sid=record.sid,
+                since=verdict.since,
+                evidence=verdict.evidence,
+            )
+            self._tell.say_issue(change, reason)
 
     # --- link and video
 
