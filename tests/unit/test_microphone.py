@@ -11,6 +11,7 @@ from dsp_material import RATE, Signal, at_level, noise, phrase, silence, tone
 from hypothesis import given
 from hypothesis import strategies as st
 from room_driver import Meeting, microphone, person, seconds
+from wires import Wire
 
 from pmon.media.meters import TrackMeters
 from pmon.media.phrases import phrases
@@ -28,10 +29,12 @@ class Listener:
     """Hears one microphone in a meeting, as a subscription does."""
 
     def __init__(self, meeting: Meeting, sid: str = "TR_mic", threshold: float = 0.01) -> None:
+        self.counted = True
+        """The receiver's packets are."""
         self.meeting = meeting
         self.sid = sid
         self.meters = TrackMeters(RATE, 1, [threshold])
-        self.packets = 0
+        self.wire = Wire()
         meeting.monitor.measured_anew(sid)
 
     def hear(self, stream: Signal, *, packets: bool = True) -> None:
@@ -44,8 +47,9 @@ class Listener:
                 self.meeting.monitor.speech(self.sid, *transition)
             self.read()
             if packets:
-                self.packets += 12
-            self.meeting.monitor.packets(self.sid, self.packets)
+                self.wire.carry(len(piece) / RATE, pps=2.5)  # DTX, as in a pause
+            totals = {self.sid: self.wire.reading()} if self.counted else {}
+            self.meeting.monitor.received(totals, None, self.meeting.now)
         self.meeting.collect()
 
     def read(self) -> None:
@@ -149,7 +153,8 @@ class TestSilent:
         assert raised(ann.meeting) == ["mic_silent"]
 
     def test_where_no_packets_are_counted_nothing_is_said(self, ann: Listener) -> None:
-        ann.hear(decoded_silence(300), packets=False)
+        ann.counted = False
+        ann.hear(decoded_silence(300))
         assert raised(ann.meeting) == []
 
     @pytest.mark.parametrize("kind", ["sip", "agent", "egress", "ingress", "unknown"])

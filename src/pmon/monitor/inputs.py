@@ -97,3 +97,25 @@ class VideoReading(msgspec.Struct, frozen=True, kw_only=True):
 
     frames: int
     freezes: int
+
+
+class LinkReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The running totals of one audio receiver, as its stream's RTC statistics give them.
+
+    None is what the receiver does not tell, which is not 0.
+    """
+
+    ssrc: int
+    """Another one is another stream, which counts from zero."""
+    packets_received: int
+    packets_lost: int
+    """Gaps in the sequence numbers that nothing filled; a packet that comes late takes one back."""
+    jitter_s: float
+    samples: int | None = None
+    """Samples played out, whatever they were made of."""
+    concealed: int | None = None
+    """Those that were made up since nothing had come; silent ones, as in a DTX pause, included."""
+    silent_concealed: int | None = None
+    buffer_delay_s: float | None = None
+    """Time in the jitter buffer, summed up over the ``buffer_emitted`` samples that left it."""
+    buffer_emitted: int | None = None

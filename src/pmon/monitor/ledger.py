@@ -12,6 +12,7 @@ from pmon.monitor.inputs import AudioReading
 from pmon.monitor.microphone import Microphone
 from pmon.monitor.participant import Track
 from pmon.monitor.quality import Quality
+from pmon.monitor.reception import Reception
 from pmon.monitor.video import Video
 
 NOTHING = AudioReading(
@@ -121,6 +122,7 @@ class Ledger(msgspec.Struct):
     """So much of the time may go unheard before talk time is said to rest on something else."""
 
     quality: Quality = msgspec.field(default_factory=Quality)
+    received: Reception = Reception()
     tracks: dict[str, TrackLedger] = {}
     observed_s: float = 0.0
     present_s: float = 0.0

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from pmon.monitor.account import NO_ACCOUNT
 from pmon.monitor.events import Heard, ParticipantKind, QualityLevel
 from pmon.monitor.hearing import GAP_MAX_S, ONSET_LAG_S
 from pmon.monitor.inputs import (
@@ -154,6 +155,8 @@ class Participant:
         self.quality: QualityLevel = "unknown"
         self.quality_before: QualityLevel = "unknown"
         """The last before the own connection was lost."""
+        self.account = NO_ACCOUNT
+        """What is known of their link beside the server's level."""
         self.word = ServerWord()
         self.called_at: float | None = None
         """When the server named them; what repeats it soon after is not taken for an onset."""

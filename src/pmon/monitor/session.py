@@ -19,8 +19,10 @@ from pmon.monitor.inputs import (
 from pmon.monitor.issues import RULES, Issues
 from pmon.monitor.ledger import Ledger, TrackLedger
 from pmon.monitor.mic_faults import Verdict
+from pmon.monitor.mos import link_summary
 from pmon.monitor.participant import Participant, Track
 from pmon.monitor.quality import SCORES
+from pmon.monitor.reception import Reception
 from pmon.monitor.talk import Talk
 from pmon.monitor.teller import SERVER, Teller
 from pmon.monitor.watch import Watch
@@ -312,7 +314,7 @@ class Session:
             mic.skip(reading, *speech)
 
     def packets(self, track_sid: str, received: int) -> None:
-        """The total of a microphone's receiver."""
+        """The total of a microphone's receiver: silence is heard only while packets come."""
         record = self.ledger.tracks.get(track_sid)
         if record is not None and record.mic is not None:
             record.mic.silence.received(received)
@@ -339,8 +341,19 @@ class Session:
 
     def quality(self, level: ev.QualityLevel, at: float, reason: str) -> None:
         before = self.ledger.quality.change(level)
-        if before is not None:
-            self._tell.say(ev.ConnectionQuality, at, from_=before, to=level, reason=reason)
+        if before is None:
+            return
+        participant = self.participant
+        if reason == "server":
+            reason = participant.account.why(before, level)
+        evidence = participant.account.evidence(level, participant.kind)
+        self._tell.say(
+            ev.ConnectionQuality, at, from_=before, to=level, reason=reason, evidence=evidence
+        )
+
+    def received(self, reception: Reception) -> None:
+        """What came of the participant's audio since the last time."""
+        self.ledger.received += reception
 
     def video(self, track_sid: str, reading: VideoReading | None, at: float) -> None:
         record = self.ledger.tracks.get(track_sid)
@@ -396,7 +409,7 @@ class Session:
             self.judge_video(track_sid, now)
 
     def _judge_link(self, now: float) -> None:
-        quality = self.ledger.quality
+        quality, participant = self.ledger.quality, self.participant
         bad = quality.worse_than(self.watch.connection_quality_threshold)
         self._tell.say_issue(
             self.issues.observe(
@@ -404,7 +417,11 @@ class Session:
                 bad,
                 now,
                 severity="critical" if quality.level == "lost" else "warning",
-                evidence={"quality": quality.level, "score": SCORES.get(quality.level, 0.0)},
+                evidence={
+                    "quality": quality.level,
+                    "score": SCORES.get(quality.level, 0.0),
+                    **participant.account.evidence(quality.level, participant.kind),
+                },
             )
         )
 
@@ -442,6 +459,7 @@ class Session:
             level_dbov=self.ledger.speech_dbov(),
             heard=self.ledger.heard,
             quality_s={k: round(v, 3) for k, v in self.ledger.quality.seconds.items()},
+            link=link_summary(self.ledger.received),
             tracks=self.ledger.track_summaries(),
             issues=[
                 ev.IssueSummary(
