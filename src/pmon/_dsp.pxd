@@ -65,7 +65,8 @@ cdef struct mic_t:
     int level                           # thresholds that are active
     int64_t last[P56_LEVELS]            # tick at which the envelope was over so many
     int64_t blocks_heard                # since the start or mic_resume
-    double recent[LOUDNESS_BLOCKS]
+    double recent_mean[MAX_CHANNELS][LOUDNESS_BLOCKS]
+    double recent_square[MAX_CHANNELS][LOUDNESS_BLOCKS]
     double loudest                      # power of 100 ms since then; negative: there was none
     double quietest[QUIETEST_WINDOWS]
     # running totals
@@ -81,7 +82,7 @@ cdef struct mic_totals_t:
     double energy                       # mean square times seconds
     double active_s[P56_LEVELS - 1]     # over each threshold
     double clipped_s
-    double zero_s
+    double silent_s
 
 
 cdef struct transition_t:

@@ -140,42 +140,47 @@ cdef inline void _mic_hear_activity(mic_t *meter, double magnitude) noexcept nog
 
 
 cdef inline void _mic_close_block(mic_t *meter) noexcept nogil:
-    cdef double power = 0.0, n = meter.block, mean, offset
+    cdef double power = 0.0, n = meter.block, mean, square, offset
     # Of the offset. At first it is a mean, and zero is in it: one block may be half a period.
     cdef int64_t known = min(meter.blocks + DC_BLOCKS // 10, DC_BLOCKS)
-    cdef int64_t squares = 0
-    cdef int channel
-    meter.blocks += 1
+    cdef int channel, at = meter.blocks_heard % LOUDNESS_BLOCKS
     for channel in range(meter.num_channels):
-        squares |= meter.sum_of_squares[channel]
         mean = meter.sum[channel] / n
+        square = meter.sum_of_squares[channel] / n
         offset = meter.offset[channel]
-        power = max(
-            power, meter.sum_of_squares[channel] / n - 2.0 * offset * mean + offset * offset
-        )
+        power = max(power, square - 2.0 * offset * mean + offset * offset)
         meter.dc[channel] += (mean - meter.dc[channel]) / known
         meter.offset[channel] = <int32_t>floor(meter.dc[channel] + 0.5)
-    meter.silent_blocks += squares == 0
-    power /= SCALE
+        meter.recent_mean[channel][at] = mean
+        meter.recent_square[channel][at] = square
     # In integers, since they lose nothing: two weeks of a full-scale square wave fit.
-    meter.energy += <int64_t>(power * ENERGY_SCALE + 0.5)
-    _mic_hear_loudness(meter, power)
+    meter.energy += <int64_t>(power / SCALE * ENERGY_SCALE + 0.5)
+    meter.blocks += 1
+    meter.silent_blocks += power < SILENT
+    meter.blocks_heard += 1
+    if meter.blocks_heard % 2 == 0 and meter.blocks_heard >= LOUDNESS_BLOCKS:
+        _mic_hear_loudness(meter)
     _mic_open_block(meter)
 
 
-cdef inline void _mic_hear_loudness(mic_t *meter, double power) noexcept nogil:
-    """Keep the loudest and the quietest 100 ms, which begin every 20 ms."""
-    cdef double loudness = 0.0
-    cdef int i
-    meter.recent[meter.blocks_heard % LOUDNESS_BLOCKS] = power
-    meter.blocks_heard += 1
-    if meter.blocks_heard % 2 or meter.blocks_heard < LOUDNESS_BLOCKS:
-        return
-    for i in range(LOUDNESS_BLOCKS):
-        loudness += meter.recent[i]
-    loudness /= LOUDNESS_BLOCKS
-    meter.loudest = max(meter.loudest, loudness)
-    meter.quietest[0] = min(meter.quietest[0], loudness)
+cdef inline void _mic_hear_loudness(mic_t *meter) noexcept nogil:
+    """Keep the loudest and the quietest 100 ms, which begin every 20 ms.
+
+    Each without its own mean: what is left in the offset of a voice just over is louder than many
+    a room.
+    """
+    cdef double power = 0.0, mean, square
+    cdef int channel, i
+    for channel in range(meter.num_channels):
+        mean = square = 0.0
+        for i in range(LOUDNESS_BLOCKS):
+            mean += meter.recent_mean[channel][i]
+            square += meter.recent_square[channel][i]
+        mean /= LOUDNESS_BLOCKS
+        power = max(power, square / LOUDNESS_BLOCKS - mean * mean)
+    power /= SCALE
+    meter.loudest = max(meter.loudest, power)
+    meter.quietest[0] = min(meter.quietest[0], power)
     if meter.blocks_heard % QUIETEST_BLOCKS == 0:
         for i in range(QUIETEST_WINDOWS - 1, 0, -1):
             meter.quietest[i] = meter.quietest[i - 1]
@@ -206,7 +211,7 @@ cdef mic_totals_t mic_totals(const mic_t *meter) noexcept nogil:
     for i in range(meter.num_channels):
         clipped = max(clipped, meter.clipped_samples[i])
     totals.clipped_s = <double>clipped / meter.sample_rate
-    totals.zero_s = meter.silent_blocks * block_s
+    totals.silent_s = meter.silent_blocks * block_s
     return totals
 
 
@@ -295,15 +300,15 @@ cdef class MicMeter:
 
     @cython.critical_section
     def totals(self) -> tuple[float, float, tuple[float, ...], float, float]:
-        """(heard_s, energy, active_s, clipped_s, zero_s) since the start, blocks of 10 ms.
+        """(heard_s, energy, active_s, clipped_s, silent_s) since the start, in blocks of 10 ms.
 
         ``energy`` and ``active_s`` are what ``active_level`` takes. ``clipped_s`` are the samples
-        in runs of at least 3 at the rail, as seconds of the channel with the most; ``zero_s``
-        the blocks in which every sample was zero.
+        in runs of at least 3 at the rail, as seconds of the channel with the most; ``silent_s``
+        the blocks under -97 dBov, which is what digital silence becomes in a codec.
         """
         cdef mic_totals_t totals = mic_totals(&self.meter)
         active_s = tuple([totals.active_s[i] for i in range(P56_LEVELS - 1)])
-        return totals.heard_s, totals.energy, active_s, totals.clipped_s, totals.zero_s
+        return totals.heard_s, totals.energy, active_s, totals.clipped_s, totals.silent_s
 
     @property
     @cython.critical_section
