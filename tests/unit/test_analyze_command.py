@@ -39,7 +39,7 @@ def test_a_line_of_json_tells_all_there_is(spoken: tuple[Path, Segments]) -> Non
     assert -30 < level["active_dbov"] < -22
     assert level["dbov"] < level["active_dbov"] < level["loudest_dbov"]
     assert level["snr_db"] == pytest.approx(level["active_dbov"] - level["floor_dbov"], abs=0.2)
-    assert (level["clipped_s"], level["zero_s"]) == (0.0, 0.0)
+    assert (level["clipped_s"], level["silent_s"]) == (0.0, 0.0)
 
 
 def test_it_finds_what_the_live_path_finds(spoken: tuple[Path, Segments]) -> None:

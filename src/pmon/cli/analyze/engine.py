@@ -13,8 +13,9 @@ import numpy as np
 
 from pmon._dsp import SILENCE_DBOV, MicMeter, active_level, dbov
 from pmon.cli.analyze.audio import Recording, Samples
+from pmon.cli.analyze.verdicts import TICK_S, Issue, Verdicts
 
-PIECE_S = 1.0
+PIECE_S = TICK_S
 COLUMN_S = 0.1
 """Pieces where there is something to draw."""
 FULL_SCALE = 32768.0
@@ -51,8 +52,8 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     """Offset, -1 to 1."""
     clipped_s: float
     """Time at the rail, for at least three samples running."""
-    zero_s: float
-    """Time of digital silence."""
+    silent_s: float
+    """Time near digital silence, under -97 dBov."""
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     segments: list[tuple[float, float]]
     """Speech, from and to, in seconds."""
     level: Level
-    issues: list[dict[str, Any]]
+    issues: list[Issue]
+    """Of the microphone."""
 
 
 @dataclass
@@ -87,17 +89,21 @@ class Curve:
 def analyse(
     recording: Recording,
     detector: Detector,
+    threshold: float,
     curve: Curve | None = None,
     on_progress: Callable[[int], None] = lambda frames: None,
 ) -> Analysis:
     """Read a recording to its end. Raises AudioError.
 
+    ``threshold`` is the detector's; the issues rest on it whatever the detector is.
     ``on_progress`` is told how many frames have been read since the last time.
     """
     loudness = _Loudness(recording.sample_rate, recording.num_channels)
+    verdicts = Verdicts(recording.sample_rate, recording.num_channels, threshold)
     transitions: list[tuple[bool, int]] = []
     for samples in recording.pieces(PIECE_S if curve is None else COLUMN_S):
         loudness.process(samples)
+        verdicts.process(samples)
         detector.process(samples)
         transitions += detector.take()
         if curve is not None:
@@ -111,7 +117,7 @@ def analyse(
         talk_time_s=round(detector.speech_samples / recording.sample_rate, 3),
         segments=_segments(transitions, recording.sample_rate),
         level=loudness.level(),
-        issues=[],
+        issues=verdicts.finish(),
     )
 
 
@@ -145,7 +151,7 @@ class _Loudness:
             self._floors.append(self._microphone.floor_dbov)
 
     def level(self) -> Level:
-        heard_s, energy, active_s, clipped_s, zero_s = self._microphone.totals()
+        heard_s, energy, active_s, clipped_s, silent_s = self._microphone.totals()
         active = active_level(energy, active_s)
         floor = median(self._floors) if self._floors else None
         offset = max(self._offsets / self._frames, key=abs) / FULL_SCALE
@@ -159,7 +165,7 @@ class _Loudness:
             snr_db=_rounded(None if active is None or floor is None else _snr(active[0], floor)),
             dc=round(float(offset), 5),
             clipped_s=round(clipped_s, 4),
-            zero_s=round(zero_s, 2),
+            silent_s=round(silent_s, 2),
         )
 
 

@@ -84,7 +84,8 @@ class _Work:
                 detector = new_detector(
                     source.sample_rate, source.num_channels, self._options.threshold
                 )
-                analysis = analyse(source, detector, curve, on_progress)
+                threshold = self._options.threshold
+                analysis = analyse(source, detector, threshold, curve, on_progress)
             counts = self._compare(analysis)
         except (AudioError, UnclearReferenceError) as error:
             _warn(name, str(error))

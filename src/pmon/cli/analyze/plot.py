@@ -48,6 +48,7 @@ def check(path: str) -> None:
 def draw(path: str, analysis: Analysis, curve: Curve, threshold_dbov: float) -> None:
     """Write the picture. Raises OSError."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(14, 6.5), layout="constrained")
     wave, level = figure.subplots(2, 1, sharex=True, height_ratios=[2, 3])
@@ -61,6 +62,7 @@ def draw(path: str, analysis: Analysis, curve: Curve, threshold_dbov: float) -> 
             axes.axvspan(start_s, end_s, color=SPEECH, alpha=0.2, linewidth=0)
     _draw_issues(level, analysis)
     level.set_xlim(0.0, max(analysis.duration_s, COLUMN_S))
+    level.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 1.5, 2, 3, 6, 10]))
     level.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
     level.legend(loc="upper right", ncols=5, fontsize="small")
     figure.savefig(path, dpi=110)
@@ -98,10 +100,11 @@ def _draw_levels(
 def _draw_issues(axes: Axes, analysis: Analysis) -> None:
     """A bar at the foot for each, from the time it began."""
     for row, issue in enumerate(analysis.issues):
-        start_s, end_s = issue["since_s"], issue.get("until_s") or analysis.duration_s
+        start_s = issue.since_s
+        end_s = analysis.duration_s if issue.resolved_s is None else issue.resolved_s
         y = LOWEST_DBOV + 2 + 5 * (row % 6)
         axes.plot([start_s, end_s], [y, y], color=ISSUE, linewidth=4, solid_capstyle="butt")
-        axes.text(start_s, y + 1, issue["issue"], color=ISSUE, fontsize="small")
+        axes.text(start_s, y + 1.2, issue.issue, color=ISSUE, fontsize="small", va="bottom")
 
 
 def _reduced(values: list[float], step: int, how: Any) -> NDArray[Any]:

@@ -62,7 +62,7 @@ def _score(score: Score) -> list[str]:
 
 
 def _issues(analysis: Analysis) -> str:
-    return ", ".join(str(issue["issue"]) for issue in analysis.issues) or NOTHING
+    return ", ".join(dict.fromkeys(issue.issue for issue in analysis.issues)) or NOTHING
 
 
 def _number(value: float | None, shown: Callable[[float], str]) -> str:
