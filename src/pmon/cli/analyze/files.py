@@ -105,9 +105,12 @@ class _Work:
             if together is not None:
                 _print_line(Compared(files=len(self._counts), compare=together))
         elif self._analyses:
-            scores = None if self._references is None else [score(c) for c in self._counts]
             console = Console(width=None if sys.stdout.isatty() else WIDE)
-            console.print(table.results(self._analyses, scores, together))
+            console.print(table.results(self._analyses))
+            if self._references is not None:
+                names = [analysis.file for analysis in self._analyses]
+                scores = [score(counts) for counts in self._counts]
+                console.print(table.comparison(names, scores, together))
 
     # --- inside
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -13,24 +14,32 @@ from pmon.cli.analyze.engine import Analysis
 NOTHING = "-"
 
 
-def results(analyses: list[Analysis], scores: list[Score] | None, pooled: Score | None) -> Table:
-    """One row a file; with scores what they came to, and in the footer all files together."""
-    table = Table(show_footer=pooled is not None)
-    table.add_column("file", "all together", overflow="fold")
-    for name in ("length", "talk time", "part", "segments"):
-        table.add_column(name, justify="right")
-    for name in ("active dBov", "floor dBov", "SNR dB", "peak", "clipped"):
-        table.add_column(name, justify="right")
-    if scores is not None:
-        cells = _score(pooled) if pooled is not None else [""] * 5
-        for name, cell in zip(
-            ("Pmiss", "Pfa", "DCF", "talk error", "absolute"), cells, strict=True
-        ):
-            table.add_column(name, cell, justify="right")
-    table.add_column("issues")
-    for number, analysis in enumerate(analyses):
-        scored = [] if scores is None else _score(scores[number])
-        table.add_row(*_found(analysis), *scored, _issues(analysis))
+def results(analyses: Iterable[Analysis]) -> Table:
+    """One row a file."""
+    table = _table(
+        "length", "talk", "part", "runs", "level\ndBov", "floor\ndBov", "SNR\ndB", "clipped"
+    )
+    table.add_column("issues", overflow="fold")
+    for analysis in analyses:
+        table.add_row(*_found(analysis))
+    return table
+
+
+def comparison(files: Iterable[str], scores: Iterable[Score], pooled: Score | None) -> Table:
+    """One row a file, and in the footer all of them together."""
+    names = ("talk time\nin truth", "error", "absolute\nerror", "Pmiss", "Pfa", "DCF")
+    table = _table(*names, footer=None if pooled is None else _score(pooled))
+    for file, score in zip(files, scores, strict=True):
+        table.add_row(Text(printable(file)), *_score(score))
+    return table
+
+
+def _table(*numbers: str, footer: list[str] | None = None) -> Table:
+    """A table with a column for files and one for each of these figures."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=footer is not None)
+    table.add_column("file", "all together", overflow="fold", min_width=8)
+    for name, cell in zip(numbers, footer or [""] * len(numbers), strict=True):
+        table.add_column(name, cell, justify="right", no_wrap=True)
     return table
 
 
@@ -46,23 +55,24 @@ def _found(analysis: Analysis) -> list[str | Text]:
         _number(level.active_dbov, "{:.1f}".format),
         _number(level.floor_dbov, "{:.1f}".format),
         _number(level.snr_db, "{:.1f}".format),
-        f"{level.peak:.2f}",
         f"{level.clipped_s:.2f} s" if level.clipped_s else NOTHING,
+        _issues(analysis),
     ]
 
 
 def _score(score: Score) -> list[str]:
     return [
+        clock(score.talk_time_s),
+        _number(score.talk_time_error, "{:+.1%}".format),
+        _number(score.talk_time_error_abs, "{:.1%}".format),
         _number(score.p_miss, "{:.3f}".format),
         _number(score.p_fa, "{:.3f}".format),
         _number(score.dcf, "{:.3f}".format),
-        _number(score.talk_time_error, "{:+.1%}".format),
-        _number(score.talk_time_error_abs, "{:.1%}".format),
     ]
 
 
 def _issues(analysis: Analysis) -> str:
-    return ", ".join(dict.fromkeys(issue.issue for issue in analysis.issues)) or NOTHING
+    return "\n".join(dict.fromkeys(issue.issue for issue in analysis.issues)) or NOTHING
 
 
 def _number(value: float | None, shown: Callable[[float], str]) -> str:
