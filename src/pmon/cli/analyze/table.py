@@ -37,7 +37,7 @@ def comparison(files: Iterable[str], scores: Iterable[Score], pooled: Score | No
 def _table(*numbers: str, footer: list[str] | None = None) -> Table:
     """A table with a column for files and one for each of these figures."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=footer is not None)
-    table.add_column("file", "all together", overflow="fold", min_width=8)
+    table.add_column("file", "all together", overflow="fold", min_width=7)
     for name, cell in zip(numbers, footer or [""] * len(numbers), strict=True):
         table.add_column(name, cell, justify="right", no_wrap=True)
     return table
