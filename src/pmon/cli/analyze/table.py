@@ -16,10 +16,9 @@ NOTHING = "-"
 
 def results(analyses: Iterable[Analysis]) -> Table:
     """One row a file."""
-    table = _table(
-        "length", "talk", "part", "runs", "level\ndBov", "floor\ndBov", "SNR\ndB", "clipped"
-    )
-    table.add_column("issues", overflow="fold")
+    levels = ("level\ndBov", "floor\ndBov", "SNR\ndB", "clip")
+    table = _table("length", "talk", "part", "runs", *levels)
+    table.add_column("issues", no_wrap=True, min_width=12)
     for analysis in analyses:
         table.add_row(*_found(analysis))
     return table
