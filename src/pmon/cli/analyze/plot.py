@@ -63,7 +63,7 @@ def draw(path: str, analysis: Analysis, curve: Curve, threshold_dbov: float) -> 
     _draw_issues(level, analysis)
     level.set_xlim(0.0, max(analysis.duration_s, COLUMN_S))
     level.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 1.5, 2, 3, 6, 10]))
-    level.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
+    level.xaxis.set_major_formatter(lambda seconds, _: clock(seconds).replace(".0", ""))
     level.legend(loc="upper right", ncols=5, fontsize="small")
     figure.savefig(path, dpi=110)
 
