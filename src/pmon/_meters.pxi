@@ -285,7 +285,7 @@ cdef class Meters:
         ]
 
     def microphone(self) -> tuple:
-        """(heard_s, heard_until, energy, active_s, clipped_s, silent_s, floor_dbov, loudest_dbov, dc).
+        """(heard_s, heard_until, energy, active_s, rail_s, silent_s, floor_dbov, loudest_dbov, dc).
 
         Totals, floor, loudest 100 ms and offset as ``MicMeter`` has them, which leaves out the
         first 200 ms after each ``stop``.
@@ -303,7 +303,7 @@ cdef class Meters:
         tap_unlock(&self.meters.mutex)
         active_s = tuple([totals.active_s[i] for i in range(P56_LEVELS - 1)])
         return (
-            totals.heard_s, heard_until, totals.energy, active_s, totals.clipped_s, totals.silent_s,
+            totals.heard_s, heard_until, totals.energy, active_s, totals.rail_s, totals.silent_s,
             _dbov(floor), _dbov(loudest), dc,
         )
 

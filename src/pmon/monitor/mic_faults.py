@@ -35,8 +35,12 @@ CLEAR_SNR_DB = 25.0
 KNOWN_S = 3.0
 """Speech enough for a level to compare the noise with."""
 
-CLIPPED, CLIPPED_NO_MORE = 1e-3, 3e-4
-"""Share of the active audio in runs at the rail."""
+CLIPPED, CLIPPED_NO_MORE = 2e-3, 5e-4
+"""Share of the active audio in the last decibel under full scale.
+
+The first is reached where 1 in 1000 samples was cut off before the codec; after it, next to none
+is in a run at the rail any more. Speech that just reaches full scale has 4 in 100 000 there.
+"""
 CLIPPED_S = 5.0
 """Active audio that a share is made of."""
 CLIPPED_SHARES = 2
@@ -175,7 +179,10 @@ class Noise(msgspec.Struct):
 
 
 class Clipping(msgspec.Struct):
-    """What is said, or howls, is cut off at the rail: ``mic_clipping``."""
+    """What is said, or howls, is cut off at full scale: ``mic_clipping``.
+
+    A limiter that works at full scale all the time looks the same.
+    """
 
     bad: bool = False
     window: Stretch = msgspec.field(default_factory=Stretch)
