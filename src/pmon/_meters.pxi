@@ -169,7 +169,7 @@ cdef list _transitions(const taken_t *taken, int count):
 
 
 cdef class Meters:
-    """A level meter, a microphone's health, and a speaking detector for each of up to 64 thresholds.
+    """Level, health of the microphone, and a speaking detector for each of up to 64 thresholds.
 
     ``sample_rate`` is 8000 to 192000 Hz, ``num_channels`` 1 to 8. Times are seconds of the
     monotonic clock; those of transitions are reckoned in samples from the least delay seen.
@@ -285,7 +285,7 @@ cdef class Meters:
         ]
 
     def microphone(self) -> tuple:
-        """(heard_s, heard_until, energy, active_s, rail_s, silent_s, floor_dbov, loudest_dbov, dc).
+        """(heard_s, heard_until, energy, active_s, rail_s, silent_s, floor_dbov, loudest_dbov, dc)
 
         Totals, floor, loudest 100 ms and offset as ``MicMeter`` has them, which leaves out the
         first 200 ms after each ``stop``.
