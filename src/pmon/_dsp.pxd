@@ -41,7 +41,7 @@ cdef struct level_meter_t:
     double last_power                   # of the last complete window, scaled to -1..1
     double last_dc
     int32_t last_peak
-    int64_t clipped_samples[MAX_CHANNELS]  # of the whole stream
+    int64_t clipped_samples             # of the whole stream, all channels
     int64_t silent_samples              # per channel, in windows that were all zero
     int clip_run[MAX_CHANNELS]
 
@@ -56,7 +56,6 @@ cdef struct mic_t:
     int64_t sum[MAX_CHANNELS]           # of the open block
     int64_t sum_of_squares[MAX_CHANNELS]
     int32_t magnitude[MAX_CHANNELS]     # of the open quarter
-    int clip_run[MAX_CHANNELS]
     double dc[MAX_CHANNELS]             # smoothed over 1 s, in steps of int16
     int32_t offset[MAX_CHANNELS]        # the same, rounded
     double smoothed
@@ -73,7 +72,7 @@ cdef struct mic_t:
     int64_t blocks
     int64_t energy                      # power of the blocks, scaled to -1..1, in units of 2**-36
     int64_t ticks_at[P56_LEVELS]        # quarters in which so many thresholds were active
-    int64_t clipped_samples[MAX_CHANNELS]
+    int64_t rail_samples[MAX_CHANNELS]  # in the last decibel under full scale
     int64_t silent_blocks
 
 
@@ -81,7 +80,7 @@ cdef struct mic_totals_t:
     double heard_s
     double energy                       # mean square times seconds
     double active_s[P56_LEVELS - 1]     # over each threshold
-    double clipped_s
+    double rail_s
     double silent_s
 
 

@@ -48,6 +48,7 @@ cdef extern from *:
     #define PMON_P56_LEAST (1.0 / 32768.0)
     #define PMON_P56_MARGIN 15.9     /* dB from the active level down to its threshold */
     #define PMON_DC_BLOCKS 100       /* 1 s */
+    #define PMON_RAIL 29491          /* 0.9 of full scale */
     #define PMON_SILENT 0.214        /* -97 dBov, in steps of int16 squared */
     #define PMON_ENERGY_SCALE 68719476736.0  /* 2**36 */
     """
@@ -69,6 +70,7 @@ cdef extern from *:
     const double P56_LEAST "PMON_P56_LEAST"
     const double P56_MARGIN "PMON_P56_MARGIN"
     const int DC_BLOCKS "PMON_DC_BLOCKS"
+    const int RAIL "PMON_RAIL"
     const double SILENT "PMON_SILENT"
     const double ENERGY_SCALE "PMON_ENERGY_SCALE"
 

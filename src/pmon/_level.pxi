@@ -41,27 +41,29 @@ cdef inline void _level_add(
             meter.sum[channel] += total
     meter.peak = loudest if loudest > meter.peak else meter.peak
     if loudest >= C_CLIP_LEVEL:
-        _count_clipped(samples, n, step, meter.clip_run, meter.clipped_samples)
+        _level_count_clipped(meter, samples, n)
     else:
         memset(meter.clip_run, 0, sizeof(meter.clip_run))
 
 
-cdef void _count_clipped(
-    const int16_t *samples, Py_ssize_t n, int num_channels, int *runs, int64_t *clipped
+cdef void _level_count_clipped(
+    level_meter_t *meter, const int16_t *samples, Py_ssize_t n
 ) noexcept nogil:
     """Runs at the rail, each channel's own, over the borders of calls."""
     cdef Py_ssize_t i
     cdef int channel = 0
+    cdef int *run
     for i in range(n):
+        run = &meter.clip_run[channel]
         if -C_CLIP_LEVEL < samples[i] < C_CLIP_LEVEL:
-            runs[channel] = 0
-        elif runs[channel] < C_CLIP_RUN:
-            runs[channel] += 1
-            if runs[channel] == C_CLIP_RUN:
-                clipped[channel] += C_CLIP_RUN
+            run[0] = 0
+        elif run[0] < C_CLIP_RUN:
+            run[0] += 1
+            if run[0] == C_CLIP_RUN:
+                meter.clipped_samples += C_CLIP_RUN
         else:
-            clipped[channel] += 1
-        channel = channel + 1 if channel + 1 < num_channels else 0
+            meter.clipped_samples += 1
+        channel = channel + 1 if channel + 1 < meter.num_channels else 0
 
 
 cdef void _level_close_window(level_meter_t *meter) noexcept nogil:
@@ -140,7 +142,7 @@ cdef class LevelMeter:
     @property
     def clipped_samples(self) -> int:
         """Samples of all channels in runs of at least 3 at the rail, so far."""
-        return sum([self.meter.clipped_samples[i] for i in range(self.meter.num_channels)])
+        return self.meter.clipped_samples
 
     @property
     def silent_samples(self) -> int:

@@ -169,7 +169,7 @@ cdef list _transitions(const taken_t *taken, int count):
 
 
 cdef class Meters:
-    """A level meter, a microphone's health, and a speaking detector for each of up to 64 thresholds.
+    """Level, health of the microphone, and a speaking detector for each of up to 64 thresholds.
 
     ``sample_rate`` is 8000 to 192000 Hz, ``num_channels`` 1 to 8. Times are seconds of the
     monotonic clock; those of transitions are reckoned in samples from the least delay seen.
@@ -285,7 +285,7 @@ cdef class Meters:
         ]
 
     def microphone(self) -> tuple:
-        """(heard_s, heard_until, energy, active_s, clipped_s, silent_s, floor_dbov, loudest_dbov, dc).
+        """(heard_s, heard_until, energy, active_s, rail_s, silent_s, floor_dbov, loudest_dbov, dc)
 
         Totals, floor, loudest 100 ms and offset as ``MicMeter`` has them, which leaves out the
         first 200 ms after each ``stop``.
@@ -303,7 +303,7 @@ cdef class Meters:
         tap_unlock(&self.meters.mutex)
         active_s = tuple([totals.active_s[i] for i in range(P56_LEVELS - 1)])
         return (
-            totals.heard_s, heard_until, totals.energy, active_s, totals.clipped_s, totals.silent_s,
+            totals.heard_s, heard_until, totals.energy, active_s, totals.rail_s, totals.silent_s,
             _dbov(floor), _dbov(loudest), dc,
         )
 

@@ -67,7 +67,8 @@ class TrackSummary(msgspec.Struct, frozen=True, kw_only=True):
     floor_dbov: float | None = None
     """Its noise floor, the mean over what was heard; None if too little was."""
     clipped_ratio: float | None = None
-    """The share of its active speech that is in runs at the rail; None without speech."""
+    """The share of its active speech in the last decibel under full scale, where speech that is
+    not cut off hardly is; None without speech."""
 
 
 class IssueSummary(msgspec.Struct, frozen=True, kw_only=True):

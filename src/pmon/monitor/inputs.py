@@ -80,8 +80,8 @@ class MicReading(msgspec.Struct, frozen=True, kw_only=True):
     """Mean square times seconds, of samples scaled to -1…1, without their offset."""
     active_s: tuple[float, ...]
     """Seconds over each of the 15 thresholds of ITU-T P.56: see ``pmon._dsp.active_level``."""
-    clipped_s: float
-    """Seconds of samples in runs at the rail."""
+    rail_s: float
+    """Seconds of samples in the last decibel under full scale."""
     silent_s: float
     """Near digital silence: under -97 dBov."""
     floor_dbov: float | None

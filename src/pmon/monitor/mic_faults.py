@@ -35,8 +35,12 @@ CLEAR_SNR_DB = 25.0
 KNOWN_S = 3.0
 """Speech enough for a level to compare the noise with."""
 
-CLIPPED, CLIPPED_NO_MORE = 1e-3, 3e-4
-"""Share of the active audio in runs at the rail."""
+CLIPPED, CLIPPED_NO_MORE = 2e-3, 5e-4
+"""Share of the active audio in the last decibel under full scale.
+
+The first is reached where 1 in 1000 samples was cut off before the codec; after it, next to none
+is in a run at the rail any more. Speech that just reaches full scale has 4 in 100 000 there.
+"""
 CLIPPED_S = 5.0
 """Active audio that a share is made of."""
 CLIPPED_SHARES = 2
@@ -70,6 +74,7 @@ class Silence(msgspec.Struct):
     pending: Stretch = msgspec.field(default_factory=Stretch)
     """Of which it is not known yet whether packets came meanwhile."""
     packets: int = 0
+    loudest_dbov: float | None = None
 
     def begin(self, *, voiced: bool = False) -> None:
         """Muted or unmuted: what was heard before tells nothing of it now."""
@@ -80,7 +85,7 @@ class Silence(msgspec.Struct):
         """The receiver is another one, whose packets count from zero."""
         self.packets, self.pending = 0, Stretch()
 
-    def received(self, packets: int) -> None:
+    def received(self, packets: int) -> Verdict | None:
         """The running total of packets. Without new ones, silence was the decoder's own; even in
         a pause with DTX some come every second.
         """
@@ -90,18 +95,23 @@ class Silence(msgspec.Struct):
             self.silent_s += self.pending.heard_s
             self.since = self.pending.since if self.since is None else self.since
         self.pending = Stretch()
+        return self._dead() if came else None
 
     def read(self, heard: Stretch, reading: MicReading) -> Verdict | None:
+        self.loudest_dbov = reading.loudest_dbov
         if is_voiced(reading):
             self.begin(voiced=True)
         if self.voiced:
             return Verdict("mic_silent", False, reading.heard_until)
         if heard.silent_s >= SILENT_SHARE * heard.heard_s:
             self.pending.add(heard)
-        if self.silent_s < SILENT_S or self.since is None or reading.loudest_dbov is None:
+        return self._dead()
+
+    def _dead(self) -> Verdict | None:
+        if self.silent_s < SILENT_S or self.since is None or self.loudest_dbov is None:
             return None
         evidence: dict[str, float | str] = {
-            "loudest_dbov": round(reading.loudest_dbov, 1),
+            "loudest_dbov": round(self.loudest_dbov, 1),
             "heard_s": round(self.silent_s, 1),
         }
         return Verdict("mic_silent", True, self.since, evidence)
@@ -175,7 +185,10 @@ class Noise(msgspec.Struct):
 
 
 class Clipping(msgspec.Struct):
-    """What is said, or howls, is cut off at the rail: ``mic_clipping``."""
+    """What is said, or howls, is cut off at full scale: ``mic_clipping``.
+
+    A limiter that works at full scale all the time looks the same.
+    """
 
     bad: bool = False
     window: Stretch = msgspec.field(default_factory=Stretch)

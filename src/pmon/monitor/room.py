@@ -387,7 +387,7 @@ class RoomMonitor:
             if sid in self._owners:
                 heard.setdefault(self._owners[sid].identity, {})[sid] = reading
                 for session in self._watching(self._owners[sid]):
-                    session.packets(sid, reading.packets_received)
+                    session.packets(sid, reading.packets_received, now)
         if self.link is Link.CONNECTED:
             self.levels.received(heard, rtt_s, now)
 

@@ -313,11 +313,12 @@ class Session:
         else:
             mic.skip(reading, *speech)
 
-    def packets(self, track_sid: str, received: int) -> None:
+    def packets(self, track_sid: str, received: int, at: float) -> None:
         """The total of a microphone's receiver: silence is heard only while packets come."""
         record = self.ledger.tracks.get(track_sid)
         if record is not None and record.mic is not None:
-            record.mic.silence.received(received)
+            verdict = record.mic.silence.received(received)
+            self._say_faults(record, [] if verdict is None else [verdict], at)
 
     def _mute_mic(self, record: TrackLedger, at: float) -> None:
         if record.mic is not None:

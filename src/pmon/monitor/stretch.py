@@ -18,7 +18,7 @@ class Stretch(msgspec.Struct):
     heard_s: float = 0.0
     energy: float = 0.0
     active_s: tuple[float, ...] = (0.0,) * THRESHOLDS
-    clipped_s: float = 0.0
+    rail_s: float = 0.0
     silent_s: float = 0.0
     speech_s: float = 0.0
     """Speech as the session's detector found it, and the energy of that."""
@@ -36,7 +36,7 @@ class Stretch(msgspec.Struct):
             heard_s=heard_s,
             energy=after.energy - before.energy,
             active_s=tuple([b - a for a, b in zip(before.active_s, after.active_s, strict=True)]),
-            clipped_s=after.clipped_s - before.clipped_s,
+            rail_s=after.rail_s - before.rail_s,
             silent_s=after.silent_s - before.silent_s,
             since=after.heard_until - heard_s,
         )
@@ -46,7 +46,7 @@ class Stretch(msgspec.Struct):
         self.heard_s += other.heard_s
         self.energy += other.energy
         self.active_s = tuple([a + b for a, b in zip(self.active_s, other.active_s, strict=True)])
-        self.clipped_s += other.clipped_s
+        self.rail_s += other.rail_s
         self.silent_s += other.silent_s
         self.speech_s += other.speech_s
         self.speech_energy += other.speech_energy
@@ -72,9 +72,11 @@ class Stretch(msgspec.Struct):
 
     @property
     def clipped_ratio(self) -> float | None:
-        """The share of its active part that is in runs at the rail; None if nothing is active."""
+        """The share of its active part that is in the last decibel under full scale; None if
+        nothing is active.
+        """
         active = self.active
-        return None if active is None else self.clipped_s / active[1]
+        return None if active is None else self.rail_s / active[1]
 
 
 NOTHING = MicReading(
@@ -82,7 +84,7 @@ NOTHING = MicReading(
     heard_until=0.0,
     energy=0.0,
     active_s=(0.0,) * THRESHOLDS,
-    clipped_s=0.0,
+    rail_s=0.0,
     silent_s=0.0,
     floor_dbov=None,
     loudest_dbov=None,
