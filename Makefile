@@ -96,7 +96,8 @@ sanitize-harness:
 	done
 
 SANITIZED_TESTS ?= $(wildcard tests/unit/test_tap*.py) tests/unit/test_meters.py \
-	tests/unit/test_dsp_kernels.py tests/unit/test_dsp_meters.py tests/unit/test_dsp_native.py
+	tests/unit/test_dsp_kernels.py tests/unit/test_dsp_meters.py tests/unit/test_dsp_mic.py \
+	tests/unit/test_dsp_native.py
 .PHONY: sanitize-modules
 sanitize-modules: $(SANITIZED_SO)
 	$(WITH_SANITIZED) $(BIN)/pytest -q -p no:cacheprovider $(SANITIZED_TESTS)

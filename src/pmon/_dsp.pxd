@@ -22,6 +22,11 @@ cdef enum:
     LANES = 9                  # the bands, and the whole
     MAX_TRANSITIONS = 64
     MAX_FRAMES = 512
+    P56_LEVELS = 16            # 15 thresholds of ITU-T P.56, and what is under them
+    P56_HANGOVER = 80          # 0.2 s
+    LOUDNESS_BLOCKS = 10       # 100 ms
+    QUIETEST_WINDOWS = 10      # 5 s ...
+    QUIETEST_BLOCKS = 50       # ... in windows of 0.5 s
 
 
 cdef struct stats_t:
@@ -45,6 +50,44 @@ cdef struct level_meter_t:
     int64_t clipped_samples             # of the whole stream, all channels
     int64_t silent_samples              # per channel, in windows that were all zero
     int clip_run[MAX_CHANNELS]
+
+
+cdef struct mic_t:
+    int sample_rate
+    int num_channels
+    int64_t block                       # samples per channel of 10 ms
+    int64_t skip                        # samples per channel that are still to be left out
+    int64_t filled                      # of the open block
+    int quarter                         # of it that is open, 2.5 ms
+    int64_t sum[MAX_CHANNELS]           # of the open block
+    int64_t sum_of_squares[MAX_CHANNELS]
+    int32_t magnitude[MAX_CHANNELS]     # of the open quarter
+    double dc[MAX_CHANNELS]             # smoothed over 1 s, in steps of int16
+    int32_t offset[MAX_CHANNELS]        # the same, rounded
+    double smoothed
+    double envelope                     # smoothed twice: the one of P.56
+    int64_t tick                        # quarters since the start or mic_resume
+    int level                           # thresholds that are active
+    int64_t last[P56_LEVELS]            # tick at which the envelope was over so many
+    int64_t blocks_heard                # since the start or mic_resume
+    double recent_mean[MAX_CHANNELS][LOUDNESS_BLOCKS]
+    double recent_square[MAX_CHANNELS][LOUDNESS_BLOCKS]
+    double loudest                      # power of 100 ms since then; negative: there was none
+    double quietest[QUIETEST_WINDOWS]
+    # running totals
+    int64_t blocks
+    int64_t energy                      # power of the blocks, scaled to -1..1, in units of 2**-36
+    int64_t ticks_at[P56_LEVELS]        # quarters in which so many thresholds were active
+    int64_t rail_samples[MAX_CHANNELS]  # in the last decibel under full scale
+    int64_t silent_blocks
+
+
+cdef struct mic_totals_t:
+    double heard_s
+    double energy                       # mean square times seconds
+    double active_s[P56_LEVELS - 1]     # over each threshold
+    double rail_s
+    double silent_s
 
 
 cdef struct transition_t:
@@ -151,6 +194,13 @@ cdef stats_t measure_samples(const int16_t *samples, Py_ssize_t n) noexcept nogi
 
 cdef void level_init(level_meter_t *meter, int sample_rate, int num_channels) noexcept nogil
 cdef void level_feed(level_meter_t *meter, const int16_t *samples, Py_ssize_t n) noexcept nogil
+
+cdef void mic_init(mic_t *meter, int sample_rate, int num_channels) noexcept nogil
+cdef void mic_resume(mic_t *meter) noexcept nogil
+cdef void mic_feed(mic_t *meter, const int16_t *samples, Py_ssize_t n) noexcept nogil
+cdef mic_totals_t mic_totals(const mic_t *meter) noexcept nogil
+cdef double mic_floor(const mic_t *meter) noexcept nogil
+cdef double mic_dc(const mic_t *meter) noexcept nogil
 
 cdef void speaking_init(
     speaking_t *detector, int sample_rate, int num_channels, double threshold

@@ -20,7 +20,21 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
-from libc.math cimport M_PI, NAN, cos, isfinite, isnan, log2f, log10, sin, sqrt
+from libc.math cimport (
+    INFINITY,
+    M_PI,
+    NAN,
+    cos,
+    fabs,
+    floor,
+    ilogb,
+    isfinite,
+    isnan,
+    log2f,
+    log10,
+    sin,
+    sqrt,
+)
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -36,6 +50,13 @@ cdef extern from *:
     #define PMON_SCALE (32768.0 * 32768.0)
     #define PMON_LEVELS_PER_OCTAVE 24.0824f /* steps of 1/8 dB in a factor of 2 */
     #define PMON_LEAST_POWER 3.1623e-8      /* -75 dBov: quieter is no room but a codec's silence */
+    #define PMON_P56_RISE 0.079956   /* 1 - exp(-2.5 ms / 30 ms) */
+    #define PMON_P56_LEAST (1.0 / 32768.0)
+    #define PMON_P56_MARGIN 15.9     /* dB from the active level down to its threshold */
+    #define PMON_DC_BLOCKS 100       /* 1 s */
+    #define PMON_RAIL 29491          /* 0.9 of full scale */
+    #define PMON_SILENT 0.214        /* -97 dBov, in steps of int16 squared */
+    #define PMON_ENERGY_SCALE 68719476736.0  /* 2**36 */
     """
     const char BYTE_ORDER "PMON_BYTE_ORDER"
     const int C_CLIP_LEVEL "PMON_CLIP_LEVEL"
@@ -43,6 +64,13 @@ cdef extern from *:
     const double SCALE "PMON_SCALE"
     const float LEVELS_PER_OCTAVE "PMON_LEVELS_PER_OCTAVE"
     const double LEAST_POWER "PMON_LEAST_POWER"
+    const double P56_RISE "PMON_P56_RISE"
+    const double P56_LEAST "PMON_P56_LEAST"
+    const double P56_MARGIN "PMON_P56_MARGIN"
+    const int DC_BLOCKS "PMON_DC_BLOCKS"
+    const int RAIL "PMON_RAIL"
+    const double SILENT "PMON_SILENT"
+    const double ENERGY_SCALE "PMON_ENERGY_SCALE"
 
 cdef enum:
     UNKNOWN_LEVEL = 32767
@@ -280,6 +308,7 @@ def clipped_runs(samples) -> tuple[int, int]:
 
 include "_level.pxi"
 include "_bands.pxi"
+include "_mic.pxi"
 include "_speaking_blocks.pxi"
 include "_speaking_score.pxi"
 include "_speaking_runs.pxi"

@@ -1,4 +1,5 @@
-# What one audio track is measured with: a level meter, a detector for each threshold, a clock.
+# What one audio track is measured with: a level meter, a microphone's health, a detector for each
+# threshold, a clock.
 #
 # The feeder may be any thread, with or without the GIL; whoever reads holds the mutex for as long
 # as it takes to copy a few numbers, and makes Python objects of them afterwards.
@@ -69,11 +70,10 @@ cdef struct meters_t:
     int sample_rate
     int num_channels
     level_meter_t level
+    mic_t mic
     clock_t clock
     double heard_at
     bint dry
-    int64_t opened             # the position at which it was last opened, or ran again after a stop
-    double loudest             # power of the loudest 100 ms since, the first 200 ms left out
     detector_t *detectors
     int count
 
@@ -83,18 +83,12 @@ cdef int meters_feed(
 ) noexcept nogil:
     """Take samples that arrived at ``now``. Returns whether there are transitions to take."""
     cdef int i, news
-    cdef int64_t windows
     tap_lock(&meters.mutex)
     news = meters.dry          # the first frame is news, too
     if meters.dry:
-        meters.opened = meters.level.position
-        meters.loudest = -1.0
-    windows = meters.level.position // meters.level.window
+        mic_resume(&meters.mic)
     level_feed(&meters.level, samples, n)
-    if meters.level.position // meters.level.window > windows and (
-        meters.level.position - meters.opened >= 3 * meters.level.window
-    ):
-        meters.loudest = max(meters.loudest, meters.level.last_power)
+    mic_feed(&meters.mic, samples, n)
     for i in range(meters.count):
         news |= speaking_feed(&meters.detectors[i].speaking, samples, n) > 0
     meters.heard_at = now
@@ -160,6 +154,13 @@ cdef void _read(const meters_t *meters, const detector_t *detector, reading_t *o
     out.speech_power = energy / blocks if blocks else 0.0
 
 
+cdef inline object _dbov(double power):
+    """dBov of a power that is not negative, else None."""
+    if power < 0:
+        return None
+    return max(-127.0, 10.0 * log10(power)) if power > 0 else -127.0
+
+
 # --- the meters in Python
 
 
@@ -168,7 +169,7 @@ cdef list _transitions(const taken_t *taken, int count):
 
 
 cdef class Meters:
-    """One level meter, and one speaking detector for each of up to 64 thresholds.
+    """Level, health of the microphone, and a speaking detector for each of up to 64 thresholds.
 
     ``sample_rate`` is 8000 to 192000 Hz, ``num_channels`` 1 to 8. Times are seconds of the
     monotonic clock; those of transitions are reckoned in samples from the least delay seen.
@@ -189,6 +190,7 @@ cdef class Meters:
         self.meters.dry = True
         self.meters.clock.late_since = -1.0
         level_init(&self.meters.level, sample_rate, num_channels)
+        mic_init(&self.meters.mic, sample_rate, num_channels)
 
     def __dealloc__(self):
         free(self.meters.detectors)
@@ -282,13 +284,36 @@ cdef class Meters:
             for i in range(count)
         ]
 
+    def microphone(self) -> tuple:
+        """(heard_s, heard_until, energy, active_s, rail_s, silent_s, floor_dbov, loudest_dbov, dc)
+
+        Totals, floor, loudest 100 ms and offset as ``MicMeter`` has them, which leaves out the
+        first 200 ms after each ``stop``.
+        """
+        cdef mic_totals_t totals
+        cdef double heard_until, floor, loudest, dc
+        tap_lock(&self.meters.mutex)
+        heard_until = clock_at(
+            &self.meters.clock, <double>self.meters.level.position / self.meters.sample_rate
+        )
+        totals = mic_totals(&self.meters.mic)
+        floor = mic_floor(&self.meters.mic)
+        loudest = self.meters.mic.loudest
+        dc = mic_dc(&self.meters.mic)
+        tap_unlock(&self.meters.mutex)
+        active_s = tuple([totals.active_s[i] for i in range(P56_LEVELS - 1)])
+        return (
+            totals.heard_s, heard_until, totals.energy, active_s, totals.rail_s, totals.silent_s,
+            _dbov(floor), _dbov(loudest), dc,
+        )
+
     @property
     def level_dbov(self) -> float:
         """Level of the last full 100 ms in dBov; -127 before."""
         tap_lock(&self.meters.mutex)
         cdef double power = self.meters.level.last_power
         tap_unlock(&self.meters.mutex)
-        return max(-127.0, 10.0 * log10(power)) if power > 0 else -127.0
+        return _dbov(power)
 
     @property
     def floor_dbov(self) -> float | None:
@@ -308,11 +333,9 @@ cdef class Meters:
         None while there is nothing else.
         """
         tap_lock(&self.meters.mutex)
-        cdef double power = -1.0 if self.meters.dry else self.meters.loudest
+        cdef double power = -1.0 if self.meters.dry else self.meters.mic.loudest
         tap_unlock(&self.meters.mutex)
-        if power < 0:
-            return None
-        return max(-127.0, 10.0 * log10(power)) if power > 0 else -127.0
+        return _dbov(power)
 
     @property
     def samples_per_channel(self) -> int:

@@ -5,6 +5,9 @@ from pmon._dsp import Samples
 
 _Transition: TypeAlias = tuple[float, bool, float]
 _Reading: TypeAlias = tuple[float, float, float, float, float, float]
+_Microphone: TypeAlias = tuple[
+    float, float, float, tuple[float, ...], float, float, float | None, float | None, float
+]
 
 MOST_THRESHOLDS: int
 
@@ -17,6 +20,7 @@ class Meters:
     def expect(self) -> None: ...
     def stop(self, dry_since: float = ...) -> list[_Transition]: ...
     def readings(self) -> list[_Reading]: ...
+    def microphone(self) -> _Microphone: ...
     @property
     def level_dbov(self) -> float: ...
     @property

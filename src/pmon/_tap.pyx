@@ -21,6 +21,14 @@ from pmon._dsp cimport (
     level_feed,
     level_init,
     level_meter_t,
+    mic_dc,
+    mic_feed,
+    mic_floor,
+    mic_init,
+    mic_resume,
+    mic_t,
+    mic_totals,
+    mic_totals_t,
     speaking_end_run,
     speaking_expect,
     speaking_feed,
@@ -29,6 +37,7 @@ from pmon._dsp cimport (
     speaking_t,
     transition_t,
     MAX_TRANSITIONS,
+    P56_LEVELS,
 )
 
 include "_meters.pxi"

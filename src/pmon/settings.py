@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     http_port: int = 8081
     record: str | None = None
+    trace: str | None = None
     log_format: LogFormat = "json"
     log_level: LogLevel = "info"
     max_rss: int = 1 << 30
@@ -335,6 +336,13 @@ SETTINGS: tuple[Setting, ...] = (
         "PMON_RECORD",
         _folder,
         "A folder for daily files of events, one JSON object a line.",
+    ),
+    Setting(
+        "trace",
+        "PMON_TRACE",
+        _folder,
+        "A folder for traces, from which pmon analyze --replay tells the events of a room again:"
+        " identities and attributes are in them, no audio. For looking into a fault.",
     ),
     Setting("log_format", "PMON_LOG_FORMAT", _one_of("json", "console"), "json or console."),
     Setting(

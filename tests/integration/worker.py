@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,17 @@ class Worker:
     been said, now or before, and fails with what was said instead.
     """
 
-    def __init__(self, url: str, api_key: str, api_secret: str, **settings: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        api_secret: str,
+        *,
+        inside: Sequence[str] = (),
+        **settings: str,
+    ) -> None:
+        self._inside = inside
+        """A command that runs another one in some other place, such as a network namespace."""
         kept = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH"]
         kept += ["LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS"]
         self._env = {name: os.environ[name] for name in kept if name in os.environ}
@@ -46,6 +56,7 @@ class Worker:
 
     async def __aenter__(self) -> Worker:
         self._process = await asyncio.create_subprocess_exec(
+            *self._inside,
             str(Path(sys.executable).with_name("pmon-worker")),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from pmon.monitor.inputs import ParticipantInfo, TrackInfo
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.sessions import EndedJob
+from pmon.monitor.trace import Stopped, encode, recorded, replay
 from pmon.monitor.wants import Want
 from pmon.monitor.wants import wanted as wanted_of
 from pmon.monitor.watch import Watch
@@ -68,12 +69,34 @@ def wanted(monitor: RoomMonitor) -> dict[str, Want]:
     return wants
 
 
+class Trace:
+    """A trace in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.open = True
+
+    def line(self, line: bytes) -> None:
+        self.lines.append(line)
+
+    def stop(self, reason: str) -> None:
+        self.lines.append(encode(Stopped(reason)))
+        self.open = False
+
+
 class Meeting:
-    """A monitor at second 0 of its meeting, and all that came out of it so far."""
+    """A monitor at second 0 of its meeting, and all that came out of it so far.
+
+    It is traced, and when its test is over ``conftest`` has it replayed.
+    """
+
+    made: ClassVar[list[Meeting]] = []
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.monitor = RoomMonitor("standup", UtcAnchor(0.0, EPOCH))
+        self.trace = Trace()
+        self.monitor = recorded("standup", UtcAnchor(0.0, EPOCH), self.trace)
+        self.made.append(self)
         self.events: list[ev.AnyEvent] = []
         self.ended: list[EndedJob] = []
         self._room_jobs: list[RoomJob] = []
@@ -145,6 +168,11 @@ class Meeting:
         self.to(stop)
         self.monitor.speech(sid, threshold, False, stop)
         self.collect()
+
+    def replay(self) -> None:
+        """Run the trace again, and see that the same comes out."""
+        self.collect()
+        assert list(replay(self.trace.lines)) == self.events
 
     def of(self, kind: type[E]) -> list[E]:
         self.collect()

@@ -48,11 +48,12 @@ def test_bad_settings_from_both_sides_are_one_message() -> None:
     assert done.stdout == ""
 
 
-def test_an_unusable_record_folder_exits_with_2() -> None:
+@pytest.mark.parametrize("flag", ["record", "trace"])
+def test_an_unusable_folder_exits_with_2(flag: str) -> None:
     """It shows only when the worker runs, and is a bad setting all the same."""
-    done = run(WORKER, "--record", "/dev/null/folder", "--http-port", "0", **KEYS)
+    done = run(WORKER, f"--{flag}", "/dev/null/folder", "--http-port", "0", **KEYS)
     assert done.returncode == 2
-    assert "PMON_RECORD" in done.stderr
+    assert f"PMON_{flag.upper()}" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert SECRET not in done.stdout + done.stderr
 
@@ -107,8 +108,8 @@ def test_pmon_worker_is_the_same_command() -> None:
 def test_pmon_lists_its_commands() -> None:
     done = run(PMON, "--help")
     assert done.returncode == 0
-    assert "demo" in done.stdout
-    assert "worker" in done.stdout
+    for name in ("analyze", "demo", "worker"):
+        assert name in done.stdout
 
 
 def test_an_unknown_command_exits_with_2() -> None:

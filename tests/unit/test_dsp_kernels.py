@@ -145,8 +145,8 @@ def test_every_kind_of_int16_buffer_is_the_same(samples: list[int]) -> None:
     ],
 )
 def test_anything_else_is_a_type_error(wrong: Any) -> None:
-    meters = (_dsp.LevelMeter(48_000).process, _dsp.SpeakingDetector(48_000).process)
-    for function in (*KERNELS, *meters):
+    meters = (_dsp.LevelMeter, _dsp.MicMeter, _dsp.SpeakingDetector)
+    for function in (*KERNELS, *(meter(48_000).process for meter in meters)):
         with pytest.raises(TypeError, match="samples must be"):
             function(wrong)
 
@@ -165,7 +165,9 @@ def test_the_error_says_what_came_instead() -> None:
             _dsp.rms(wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("function", [*KERNELS, _dsp.LevelMeter(8000, 2).process])
+@pytest.mark.parametrize(
+    "function", [*KERNELS, _dsp.LevelMeter(8000, 2).process, _dsp.MicMeter(8000, 2).process]
+)
 def test_the_buffer_is_let_go(function: Any) -> None:
     """A buffer that is still held cannot be resized; held after an error it never could."""
     buffer = bytearray(6)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmon._dsp import FrameRateMeter, LevelMeter, SpeakingDetector
+from pmon._dsp import FrameRateMeter, LevelMeter, MicMeter, SpeakingDetector
 
 
-@pytest.mark.parametrize("make", [LevelMeter, SpeakingDetector])
+@pytest.mark.parametrize("make", [LevelMeter, MicMeter, SpeakingDetector])
 @pytest.mark.parametrize(
     ("sample_rate", "num_channels", "named"),
     [(7999, 1, "7999"), (192_001, 1, "192001"), (48_000, 0, "not 0"), (48_000, 9, "not 9")],
@@ -26,7 +26,7 @@ def test_streams_that_cannot_be(
         make(sample_rate, num_channels)
 
 
-@pytest.mark.parametrize("make", [LevelMeter, SpeakingDetector])
+@pytest.mark.parametrize("make", [LevelMeter, MicMeter, SpeakingDetector])
 def test_half_a_frame_is_refused_and_changes_nothing(make: type[LevelMeter]) -> None:
     meter = make(8000, 2)
     with pytest.raises(ValueError, match="no whole frames of 2 channels"):
@@ -37,11 +37,13 @@ def test_half_a_frame_is_refused_and_changes_nothing(make: type[LevelMeter]) -> 
 def test_threads_that_share_a_meter_lose_nothing() -> None:
     """Every call is atomic."""
     level, detector, frames = LevelMeter(8000), SpeakingDetector(8000), FrameRateMeter()
+    mic = MicMeter(8000)
     samples = np.random.default_rng(2).integers(-9000, 9000, 77).astype(np.int16)
 
     def feed() -> None:
         for _ in range(2000):
             level.process(samples)
+            mic.process(samples)
             detector.process(samples)
             frames.add(1.0)
             detector.take()
@@ -52,6 +54,7 @@ def test_threads_that_share_a_meter_lose_nothing() -> None:
     for thread in threads:
         thread.join()
     assert level.samples_per_channel == detector.samples_per_channel == 4 * 2000 * 77
+    assert mic.samples_per_channel == 4 * 2000 * 77
     assert frames.frames == 8000
 
 

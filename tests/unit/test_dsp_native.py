@@ -10,7 +10,7 @@ import numpy as np
 from dsp_material import RATE, noise, phrase, silence
 
 import pmon
-from pmon._dsp import FrameRateMeter, LevelMeter, SpeakingDetector
+from pmon._dsp import FrameRateMeter, LevelMeter, MicMeter, SpeakingDetector
 
 NATIVE = """
 # cython: language_level=3
@@ -19,6 +19,7 @@ from pmon cimport _dsp
 
 cdef struct track_t:
     _dsp.level_meter_t level
+    _dsp.mic_t mic
     _dsp.speaking_t speaking
     _dsp.frame_rate_t frames
 
@@ -29,17 +30,19 @@ def run(const int16_t[::1] samples, int rate, int piece):
     cdef double fps
     with nogil:
         _dsp.level_init(&track.level, rate, 1)
+        _dsp.mic_init(&track.mic, rate, 1)
         _dsp.speaking_init(&track.speaking, rate, 1, 0.01)
         _dsp.frame_rate_init(&track.frames, 2.0, 100)
         while at < n:
             take = min(piece, n - at)
             _dsp.level_feed(&track.level, &samples[at], take)
+            _dsp.mic_feed(&track.mic, &samples[at], take)
             told += _dsp.speaking_feed(&track.speaking, &samples[at], take)
             _dsp.frame_rate_add(&track.frames, <double>at / rate)
             at += take
         _dsp.speaking_end_run(&track.speaking)
         fps = _dsp.frame_rate_fps(&track.frames, <double>n / rate)
-    return track.level.last_power, track.speaking.speech_samples, told, fps
+    return track.level.last_power, track.mic.energy, track.speaking.speech_samples, told, fps
 """
 BUILD = """
 from Cython.Build import cythonize
@@ -65,15 +68,18 @@ def test_a_native_module_feeds_the_same_meters(tmp_path: Path) -> None:
         import native_meters  # type: ignore[import-not-found]
     finally:
         sys.path.remove(str(tmp_path))
-    power, speech_samples, told, fps = native_meters.run(samples, RATE, 160)
+    power, energy, speech_samples, told, fps = native_meters.run(samples, RATE, 160)
 
     level, detector, frames = LevelMeter(RATE), SpeakingDetector(RATE), FrameRateMeter(2.0, 100)
     level.process(samples)
+    mic = MicMeter(RATE)
+    mic.process(samples)
     told_here = detector.process(samples)
     detector.end_run()
     for at in range(0, len(samples), 160):
         frames.add(at / RATE)
     assert power**0.5 == level.rms
+    assert energy / 2**36 * 0.01 == mic.totals()[1]
     assert (speech_samples, told) == (detector.speech_samples, told_here)
     assert speech_samples > 3 * RATE
     assert fps == frames.fps(len(samples) / RATE)

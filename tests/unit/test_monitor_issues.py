@@ -33,7 +33,7 @@ class TestConnectionPoor:
             "warning",
             15.0,
         )
-        assert raised.evidence == {"quality": "poor", "score": 0.33}
+        assert raised.evidence == {"quality": "poor", "score": 0.33, "direction": "unknown"}
         assert (raised.since - meeting.of(ev.SessionStarted)[0].time).total_seconds() == 10.0
         assert raised.labels == {"room": "7"}
         meeting.monitor.quality("ann", "good", 30.0)

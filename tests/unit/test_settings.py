@@ -35,6 +35,7 @@ BAD = {
     "PMON_HTTP_HOST": ["http://host", "a b", "host/path", "a..b", ".", "a" * 64, "-x"],
     "PMON_HTTP_PORT": ["65536", "-1", "http", "8_0"],
     "PMON_RECORD": ["a\x00b"],
+    "PMON_TRACE": ["a\x00b"],
     "PMON_LOG_FORMAT": ["xml", "colored"],
     "LIVEKIT_LOG_LEVEL": ["loud", "trace"],
     "PMON_DRAIN_TIMEOUT": ["15", "-1s", "25h"],
@@ -55,6 +56,7 @@ GOOD = [
     ("LIVEKIT_LOG_LEVEL", "WARN", "log_level", "warning"),
     ("PMON_DRAIN_TIMEOUT", "0", "drain_timeout_s", 0.0),
     ("PMON_RECORD", "/var/lib/pmon", "record", "/var/lib/pmon"),
+    ("PMON_TRACE", "traces", "trace", "traces"),
 ]
 
 

@@ -26,6 +26,15 @@ def test_a_phrase_comes_out_sample_by_sample_and_then_silence() -> None:
     assert not pcm[len(phrase.samples) :].any()
 
 
+def test_a_room_can_fall_silent_and_be_noisy_again() -> None:
+    voice = Voice(noise_dbov=-40)
+    levels = []
+    for dbov in (-60, None, -40):
+        voice.in_noise(dbov)
+        levels.append(float(np.sqrt(np.mean((play(voice, 300) / FULL_SCALE) ** 2))))
+    assert levels == pytest.approx([0.001, 0.0, 0.01], rel=0.02)
+
+
 def test_the_truth_is_the_phrases_own_moved_to_when_it_was_said() -> None:
     voice, phrase = Voice(), phrases()["pause"]
     voice.say(phrase, nothing)

@@ -34,6 +34,7 @@ from pmon.app.messages import (
     ToHost,
     Workers,
 )
+from pmon.app.trace import Traces
 from pmon.app.watched_room import WatchedRoom
 from pmon.media.listener import Listener
 from pmon.media.tap import AudioTier
@@ -82,6 +83,7 @@ class Host:
         self.drained = asyncio.Event()
         """Everything is over that ``Drain`` or ``HandOver`` asked for."""
         self._anchor = UtcAnchor(time.monotonic(), datetime.now(UTC))
+        self._traces = Traces(settings.trace) if settings.trace else None
         self._rooms: dict[str, WatchedRoom] = {}
         self._room_of_job: dict[str, WatchedRoom] = {}
         self._workers: list[str] = []
@@ -150,6 +152,7 @@ class Host:
             self._anchor,
             self._attributes,
             self._from_room,
+            self._traces,
         )
         room.connection.start()
         return room
@@ -278,6 +281,8 @@ class Host:
             await asyncio.wait(others)
         if self._ticking is not None:
             self._ticking.cancel()
+        if self._traces is not None:
+            await self._traces.aclose()
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -31,6 +31,7 @@ from pmon.app.adoption import Adoption
 from pmon.app.busyness import Busyness
 from pmon.app.pool import Pool
 from pmon.app.totals import Totals
+from pmon.app.trace import check_folder
 from pmon.monitor.events import AnyEvent, ParticipantConnected, SessionEnded
 from pmon.outputs import log as log_output
 from pmon.outputs.metrics import Metrics
@@ -185,6 +186,11 @@ class Supervisor:
         try:
             if self._record is not None:
                 self._record.start()
+        except SettingsError as error:
+            problems.append(str(error))
+        try:
+            if self._settings.trace:
+                check_folder(self._settings.trace)
         except SettingsError as error:
             problems.append(str(error))
         if problems:

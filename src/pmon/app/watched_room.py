@@ -12,6 +12,7 @@ import structlog
 from livekit import api
 
 from pmon.app.messages import Checkpoint, FromHost, Happened, JobEnded, StartJob
+from pmon.app.trace import Traces
 from pmon.media.connection import RoomConnection
 from pmon.media.listener import Listener
 from pmon.media.tap import AudioTier
@@ -42,8 +43,10 @@ class WatchedRoom:
         anchor: UtcAnchor,
         attributes: Callable[[], dict[str, str]],
         emit: Callable[[FromHost], None],
+        traces: Traces | None = None,
     ) -> None:
-        self.monitor = RoomMonitor(name, anchor, opt_out=settings.opt_out)
+        monitor = RoomMonitor if traces is None else traces.record
+        self.monitor = monitor(name, anchor, opt_out=settings.opt_out)
         self.notices = Notices(settings.enable_notifications, self.monitor.is_monitored)
         self.connection = RoomConnection(
             self.monitor,

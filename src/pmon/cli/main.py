@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 COMMANDS = {
+    "analyze": ("pmon.cli.analyze.command", "analyze"),
     "demo": ("pmon.cli.demo", "demo"),
     "worker": ("pmon.cli.worker", "main"),
 }

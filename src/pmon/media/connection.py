@@ -16,8 +16,8 @@ from livekit.rtc.participant import PublishDataError
 
 from pmon.media import sdk
 from pmon.media.listener import Listener
+from pmon.media.polls import Polls
 from pmon.media.room_events import RoomEvents, Roster, listen
-from pmon.media.stats import video_readings
 from pmon.media.subscriptions import Subscriptions
 from pmon.media.tap import AudioTier
 from pmon.monitor.events import EndReason
@@ -26,9 +26,6 @@ from pmon.monitor.room import RoomMonitor
 TOKEN_TTL = timedelta(minutes=10)
 RETRY_S = (0.0, 1.0, 2.0, 5.0)
 """Waits between attempts to join; the last one repeats."""
-VIDEO_EVERY_S = 2.0
-LOOK_EVERY_S = 0.5
-"""While a picture is looked at now and then, which takes 2 s."""
 SDK_TIMEOUT_S = 5.0
 """For what the SDK answers at once, unless the connection breaks in between."""
 
@@ -90,8 +87,7 @@ class RoomConnection:
         self._room: rtc.Room | None = None
         self._joining: asyncio.Task[None] | None = None
         self._lost: asyncio.Future[Any] | None = None
-        self._video_at = 0.0
-        self._video_task: asyncio.Task[None] | None = None
+        self._polls = Polls(monitor, self._subscriptions, listener, self._changed)
         self._sid_task: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -112,15 +108,10 @@ class RoomConnection:
         self._subscriptions.apply()
 
     def tick(self, now: float) -> None:
-        """Look after streams that ran dry and start a look at the video counters."""
+        """Look after streams that ran dry and start a look at the receivers' counters."""
         self._subscriptions.look_after(now)
-        every_s = VIDEO_EVERY_S if self._listener.plan.shedding.looks == "always" else LOOK_EVERY_S
-        due = now - self._video_at >= every_s
-        if due and self.connected and self._video_task is None:
-            cameras = self._subscriptions.cameras
-            if cameras:
-                self._video_at = now
-                self._video_task = asyncio.create_task(self._read_video(cameras))
+        if self.connected and self._room is not None:
+            self._polls.tick(self._room, now)
 
     def read(self, now: float) -> None:
         """Bring the totals of all meters to the monitor, before its sums are told."""
@@ -144,7 +135,8 @@ class RoomConnection:
 
     async def aclose(self) -> None:
         """Leave the room."""
-        for task in (self._video_task, self._sid_task, self._task):
+        await self._polls.aclose()
+        for task in (self._sid_task, self._task):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
@@ -314,15 +306,3 @@ class RoomConnection:
     def _changed(self) -> None:
         self._subscriptions.apply()
         self._on_change()
-
-    async def _read_video(self, cameras: list[rtc.RemoteTrack]) -> None:
-        try:
-            if self._room is not None:
-                readings = await video_readings(self._room, cameras)
-                now = time.monotonic()
-                self._subscriptions.frames(readings, now)
-                self._changed()
-        except Exception:
-            log.exception("video not looked at", room=self._monitor.room)
-        finally:
-            self._video_task = None

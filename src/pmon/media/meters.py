@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pmon._tap import MOST_THRESHOLDS, Meters
-from pmon.monitor.inputs import AudioReading
+from pmon.monitor.inputs import AudioReading, MicReading
 
 if TYPE_CHECKING:
     from pmon._dsp import Samples
@@ -32,7 +32,7 @@ class Transition(NamedTuple):
 
 
 class TrackMeters:
-    """One level meter, and one speaking detector for each distinct threshold."""
+    """A level meter, a microphone's health, and a speaking detector for each distinct threshold."""
 
     def __init__(self, sample_rate: int, num_channels: int, thresholds: Iterable[float]) -> None:
         self.meters = Meters(sample_rate, num_channels)
@@ -91,3 +91,28 @@ class TrackMeters:
                 speech_power,
             ) in self.meters.readings()
         ]
+
+    def microphone(self) -> MicReading:
+        """The running totals of the microphone's health, one for all thresholds."""
+        (
+            heard_s,
+            heard_until,
+            energy,
+            active_s,
+            rail_s,
+            silent_s,
+            floor_dbov,
+            loudest_dbov,
+            dc,
+        ) = self.meters.microphone()
+        return MicReading(
+            heard_s=heard_s,
+            heard_until=heard_until,
+            energy=energy,
+            active_s=active_s,
+            rail_s=rail_s,
+            silent_s=silent_s,
+            floor_dbov=floor_dbov,
+            loudest_dbov=loudest_dbov,
+            dc=dc,
+        )

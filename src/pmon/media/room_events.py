@@ -169,7 +169,9 @@ class RoomEvents:
     def _on_quality(
         self, participant: rtc.Participant | None, quality: rtc.ConnectionQuality
     ) -> None:
-        if participant is not None:
-            level = sdk.QUALITIES.get(quality, "unknown")
+        level = sdk.QUALITIES.get(quality, "unknown")
+        if isinstance(participant, rtc.LocalParticipant):
+            self._monitor.own_quality(level)
+        elif participant is not None:
             self._monitor.quality(participant.identity, level, time.monotonic())
             self._subscriptions.quality(participant.identity)

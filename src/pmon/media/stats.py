@@ -1,7 +1,7 @@
-"""Video frames as libwebrtc counts them, read from RTC statistics.
+"""What libwebrtc counts of what it receives, read from RTC statistics.
 
-A stream whose frames the native tap counts would tell the same at once; but for each frame that it
-hands out, the SDK copies the picture first, which costs up to 7 ms/s a camera.
+A stream whose frames the native tap counts would tell of its frames at once; but for each frame
+that it hands out, the SDK copies the picture first, which costs up to 7 ms/s a camera.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from livekit import rtc
-from livekit.rtc._proto.stats_pb2 import RtcStats
+from livekit.rtc._proto.stats_pb2 import CandidatePairStats, RtcStats
 
-from pmon.monitor.inputs import VideoReading
+from pmon.monitor.inputs import LinkReading, VideoReading
 
 TIMEOUT_S = 5.0
 FEW = 4
@@ -22,16 +23,21 @@ FEW = 4
 report has some ten entries a track."""
 
 
-async def video_readings(
-    room: rtc.Room, tracks: Sequence[rtc.RemoteTrack]
-) -> dict[str, VideoReading]:
-    """The totals of these video receivers by track sid; without those that cannot be told.
+@dataclass
+class Report:
+    """The running totals of receivers by track sid; without those that cannot be told."""
 
-    Where they are many it is one report of all tracks of the room, and more receivers come along.
-    """
+    video: dict[str, VideoReading] = field(default_factory=dict)
+    audio: dict[str, LinkReading] = field(default_factory=dict)
+    rtt_s: float | None = None
+    """From here to the server and back; None if it was never measured."""
+
+
+async def report(room: rtc.Room, tracks: Sequence[rtc.RemoteTrack]) -> Report:
+    """Ask for these tracks; where they are many, all of the room's come along."""
     if len(tracks) >= FEW:
         return await _of_room(room)
-    readings: dict[str, VideoReading] = {}
+    found = Report()
     with suppress(TimeoutError):
         async with asyncio.timeout(TIMEOUT_S):
             # One by one: each question listens to all events of the SDK until it is answered, and
@@ -39,27 +45,58 @@ async def video_readings(
             for track in tracks:
                 # The SDK raises whatever it likes for a track that is gone; no data is no verdict.
                 with suppress(Exception):
-                    readings |= _readings(await track.get_stats())
-    return readings
+                    _read(await track.get_stats(), found)
+    return found
 
 
-async def _of_room(room: rtc.Room) -> dict[str, VideoReading]:
+async def _of_room(room: rtc.Room) -> Report:
+    found = Report()
     try:
         stats = await asyncio.wait_for(room.get_rtc_stats(), TIMEOUT_S)
     except (RuntimeError, TimeoutError):
-        return {}  # disconnected or reconnecting
+        return found  # disconnected or reconnecting
     # With one peer connection for both ways the receivers stand under the publisher's.
-    return _readings((*stats.subscriber_stats, *stats.publisher_stats))
+    _read((*stats.subscriber_stats, *stats.publisher_stats), found)
+    return found
 
 
-def _readings(entries: Iterable[RtcStats]) -> dict[str, VideoReading]:
-    readings = {}
+def _read(entries: Iterable[RtcStats], found: Report) -> None:
     for entry in entries:
-        if entry.WhichOneof("stats") != "inbound_rtp":
-            continue
-        received = entry.inbound_rtp
-        if received.stream.kind == "video" and received.inbound.track_identifier:
-            readings[received.inbound.track_identifier] = VideoReading(
-                frames=received.inbound.frames_decoded, freezes=received.inbound.freeze_count
-            )
-    return readings
+        which = entry.WhichOneof("stats")
+        if which == "inbound_rtp":
+            sid = entry.inbound_rtp.inbound.track_identifier
+            kind = entry.inbound_rtp.stream.kind
+            if sid and kind == "video":
+                found.video[sid] = _video(entry.inbound_rtp)
+            elif sid and kind == "audio":
+                found.audio[sid] = _audio(entry.inbound_rtp)
+        elif which == "candidate_pair" and found.rtt_s is None:
+            found.rtt_s = _rtt_s(entry.candidate_pair.candidate_pair)
+
+
+def _video(received: RtcStats.InboundRtp) -> VideoReading:
+    return VideoReading(
+        frames=received.inbound.frames_decoded, freezes=received.inbound.freeze_count
+    )
+
+
+def _audio(received: RtcStats.InboundRtp) -> LinkReading:
+    # The SDK gives 0 for what libwebrtc does not tell.
+    played = received.inbound.total_samples_received > 0
+    buffered = received.inbound.jitter_buffer_emitted_count > 0
+    return LinkReading(
+        ssrc=received.stream.ssrc,
+        packets_received=received.received.packets_received,
+        packets_lost=received.received.packets_lost,
+        jitter_s=received.received.jitter,
+        samples=received.inbound.total_samples_received if played else None,
+        concealed=received.inbound.concealed_samples if played else None,
+        silent_concealed=received.inbound.silent_concealed_samples if played else None,
+        buffer_delay_s=received.inbound.jitter_buffer_delay if buffered else None,
+        buffer_emitted=received.inbound.jitter_buffer_emitted_count if buffered else None,
+    )
+
+
+def _rtt_s(pair: CandidatePairStats) -> float | None:
+    """Of the pair that is in use, once it was answered."""
+    return pair.current_round_trip_time if pair.nominated and pair.responses_received else None

@@ -72,6 +72,11 @@ class Subscription:
         """Whether it is video that is received."""
         return self.want.frames and self.track is not None and self._enabled
 
+    @property
+    def heard(self) -> bool:
+        """Whether it is audio that is listened to."""
+        return self._tap is not None
+
     def ask(self, now: float) -> None:
         """Ask the server for it; while paused that would be lost."""
         self.asked_at = now
@@ -241,6 +246,7 @@ class Subscription:
     def _tell_totals(self, meters: TrackMeters) -> None:
         for reading in meters.readings():
             self._monitor.audio(self.sid, reading)
+        self._monitor.microphone(self.sid, meters.microphone())
 
     def _tell_level(self, meters: TrackMeters, now: float) -> None:
         loudest, floor = meters.meters.loudest_dbov, meters.meters.floor_dbov

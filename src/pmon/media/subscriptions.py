@@ -56,6 +56,11 @@ class Subscriptions:
         """The video that is received."""
         return [s.track for s in self._subscriptions.values() if s.seen and s.track is not None]
 
+    @property
+    def microphones(self) -> list[rtc.RemoteTrack]:
+        """The audio that is listened to."""
+        return [s.track for s in self._subscriptions.values() if s.heard and s.track is not None]
+
     # --- towards the server
 
     def attach(self, room: rtc.Room) -> None:

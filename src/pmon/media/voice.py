@@ -30,16 +30,16 @@ class Voice:
         self._queue: deque[tuple[Phrase, Callable[[], None]]] = deque()
         self._position = 0  # samples of the first phrase in the queue that are out
         self._noise_position = 0
-        self._noise: Pcm = np.zeros(NOISE_S * SAMPLE_RATE, dtype=np.int16)
-        if noise_dbov is not None:
-            white = np.random.default_rng(seed).standard_normal(NOISE_S * SAMPLE_RATE)
-            scaled = np.round(white * FULL_SCALE * 10 ** (noise_dbov / 20))
-            self._noise = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+        self._noise = _noise(noise_dbov, seed)
 
     @property
     def talk_time_s(self) -> float:
         """Seconds of speech that were sent."""
         return sum(end - start for start, end in self.spoken)
+
+    def in_noise(self, noise_dbov: float | None, seed: int = 0) -> None:
+        """The room sounds like this from now on; the parameters are those of the class."""
+        self._noise = _noise(noise_dbov, seed)
 
     def say(self, phrase: Phrase, done: Callable[[], None]) -> None:
         """Say a phrase after those already waiting, then call ``done``."""
@@ -86,3 +86,11 @@ class Voice:
                 self.spoken[-1] = (self.spoken[-1][0], stop)
             else:
                 self.spoken.append((start, stop))
+
+
+def _noise(dbov: float | None, seed: int) -> Pcm:
+    if dbov is None:
+        return np.zeros(NOISE_S * SAMPLE_RATE, dtype=np.int16)
+    white = np.random.default_rng(seed).standard_normal(NOISE_S * SAMPLE_RATE)
+    scaled = np.round(white * FULL_SCALE * 10 ** (dbov / 20))
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

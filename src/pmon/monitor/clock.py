@@ -20,6 +20,11 @@ class UtcAnchor:
         self._monotonic = monotonic
         self._utc = utc.astimezone(UTC)
 
+    @property
+    def readings(self) -> tuple[float, datetime]:
+        """The pair that holds now."""
+        return self._monotonic, self._utc
+
     def at(self, monotonic: float) -> datetime:
         """The UTC time of a monotonic reading."""
         return self._utc + timedelta(seconds=monotonic - self._monotonic)

@@ -22,7 +22,15 @@ TrackKind = Literal["audio", "video", "unknown"]
 TrackSource = Literal["camera", "microphone", "screen_share", "screen_share_audio", "unknown"]
 QualityLevel = Literal["excellent", "good", "poor", "lost", "unknown"]
 VideoStateName = Literal["live", "low", "frozen", "dry", "muted", "encrypted", "ended", "unknown"]
-IssueKind = Literal["connection_poor", "video_frozen", "session_long"]
+IssueKind = Literal[
+    "connection_poor",
+    "video_frozen",
+    "mic_silent",
+    "mic_quiet",
+    "mic_noisy",
+    "mic_clipping",
+    "session_long",
+]
 Severity = Literal["info", "warning", "critical"]
 EndReason = Literal[
     "participant_left",  # the target left and the job says end_on_disconnect
@@ -54,6 +62,13 @@ class TrackSummary(msgspec.Struct, frozen=True, kw_only=True):
     freezes: int | None = None
     """Freezes as the W3C defines them, counted by the receiver."""
     state: VideoStateName | None = None
+    level_dbov: float | None = None
+    """Active speech level (ITU-T P.56) of a microphone, where speech was heard; None without."""
+    floor_dbov: float | None = None
+    """Its noise floor, the mean over what was heard; None if too little was."""
+    clipped_ratio: float | None = None
+    """The share of its active speech in the last decibel under full scale, where speech that is
+    not cut off hardly is; None without speech."""
 
 
 class IssueSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +80,22 @@ class IssueSummary(msgspec.Struct, frozen=True, kw_only=True):
     raised_at: datetime
     duration_s: float
     open: bool
+
+
+class LinkSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """How the participant's audio came through, while it was heard and nothing spoke for the
+    monitor's own path to be what lost some of it.
+    """
+
+    measured_s: float
+    packets: int
+    """That should have come."""
+    loss: float
+    """The share of them that did not (0-1)."""
+    concealment: float | None = None
+    """The share of the sound that was made up, audibly, where packets were missing (0-1)."""
+    mos: float
+    """An estimate from 1 to 4.5, by the E-model of ITU-T G.107; see ``pmon.monitor.mos``."""
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +129,8 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     heard: Heard | None
     quality_s: dict[QualityLevel, float]
     """Seconds per connection quality level, ``unknown`` included."""
+    link: LinkSummary | None = None
+    """None if their audio was not heard, or never long enough."""
     tracks: list[TrackSummary]
     issues: list[IssueSummary]
     coverage: Coverage
@@ -195,11 +228,22 @@ class SpeakingStopped(Event, frozen=True, kw_only=True, tag="speaking_stopped"):
 class ConnectionQuality(
     Event, frozen=True, kw_only=True, tag="connection_quality", rename={"from_": "from"}
 ):
-    """The server's verdict on the participant's connection changed."""
+    """The server's verdict on the participant's connection changed.
+
+    The reason of a fall is which way packets get lost, as far as it can be told: ``uplink_loss``,
+    ``uplink_dry``, ``downlink``, ``downlink_or_video``, else ``server`` (``monitor.account`` says
+    what they mean); of a rise ``recovered``, unless losses go on. It is ``unknown`` for
+    ``participant_left``, ``monitor_reconnecting`` and ``opted_out``.
+    """
 
     from_: QualityLevel
     to: QualityLevel
     reason: str
+    evidence: dict[str, float | str] = {}
+    """While they are heard: ``loss`` on their uplink and ``concealment`` (0-1), ``jitter_s``,
+    ``mos``; ``direction`` (``uplink``, ``downlink``, ``unknown``) unless all is well; ``leg`` is
+    ``sip_service`` for a telephone, of which only the way from the SIP service is seen;
+    ``monitor_path_loss`` what the monitor's own path loses, if it does."""
 
 
 class VideoState(Event, frozen=True, kw_only=True, tag="video_state", rename={"from_": "from"}):

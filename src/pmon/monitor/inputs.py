@@ -65,8 +65,57 @@ class AudioReading(msgspec.Struct, frozen=True, kw_only=True):
     """Mean square of the speech so far, of samples scaled to -1…1."""
 
 
+class MicReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The running totals of one track's microphone health, and what it sounds like now.
+
+    Whatever two readings have between them was heard in between, however long that was. The first
+    200 ms after each time that the microphone was opened are in none of it.
+    """
+
+    heard_s: float
+    """Audio that was measured."""
+    heard_until: float
+    """When the newest audio was heard."""
+    energy: float
+    """Mean square times seconds, of samples scaled to -1…1, without their offset."""
+    active_s: tuple[float, ...]
+    """Seconds over each of the 15 thresholds of ITU-T P.56: see ``pmon._dsp.active_level``."""
+    rail_s: float
+    """Seconds of samples in the last decibel under full scale."""
+    silent_s: float
+    """Near digital silence: under -97 dBov."""
+    floor_dbov: float | None
+    """The quietest 100 ms of the last 5 s; None before there was a second."""
+    loudest_dbov: float | None
+    """The loudest 100 ms since the microphone was opened; None before there was one."""
+    dc: float
+    """The mean of the samples of about the last second, -1…1."""
+
+
 class VideoReading(msgspec.Struct, frozen=True, kw_only=True):
     """The running totals of one video receiver."""
 
     frames: int
     freezes: int
+
+
+class LinkReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The running totals of one audio receiver, as its stream's RTC statistics give them.
+
+    None is what the receiver does not tell, which is not 0.
+    """
+
+    ssrc: int
+    """Another one is another stream, which counts from zero."""
+    packets_received: int
+    packets_lost: int
+    """Gaps in the sequence numbers that nothing filled; a packet that comes late takes one back."""
+    jitter_s: float
+    samples: int | None = None
+    """Samples played out, whatever they were made of."""
+    concealed: int | None = None
+    """Those that were made up since nothing had come; silent ones, as in a DTX pause, included."""
+    silent_concealed: int | None = None
+    buffer_delay_s: float | None = None
+    """Time in the jitter buffer, summed up over the ``buffer_emitted`` samples that left it."""
+    buffer_emitted: int | None = None

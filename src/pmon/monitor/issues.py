@@ -26,6 +26,11 @@ RULES: dict[IssueKind, Rule] = {
     # The server judges a connection every 5 s: one more window keeps a single bad one quiet.
     "connection_poor": Rule(raise_after_s=5.0, resolve_after_s=5.0, cooldown_s=15.0),
     "video_frozen": Rule(raise_after_s=10.0, resolve_after_s=0.0, cooldown_s=10.0),
+    # Microphones are judged by heard audio, which is counted in ``mic_faults``.
+    "mic_silent": Rule(raise_after_s=0.0, resolve_after_s=0.0, cooldown_s=60.0),
+    "mic_quiet": Rule(raise_after_s=0.0, resolve_after_s=0.0, cooldown_s=60.0),
+    "mic_noisy": Rule(raise_after_s=0.0, resolve_after_s=0.0, cooldown_s=60.0),
+    "mic_clipping": Rule(raise_after_s=0.0, resolve_after_s=0.0, cooldown_s=60.0),
     "session_long": Rule(raise_after_s=4 * 3600.0, resolve_after_s=0.0, cooldown_s=0.0),
 }
 

@@ -9,8 +9,10 @@ import msgspec
 
 from pmon.monitor import events as ev
 from pmon.monitor.inputs import AudioReading
+from pmon.monitor.microphone import Microphone
 from pmon.monitor.participant import Track
 from pmon.monitor.quality import Quality
+from pmon.monitor.reception import Reception
 from pmon.monitor.video import Video
 
 NOTHING = AudioReading(
@@ -27,6 +29,8 @@ class TrackLedger(msgspec.Struct):
     encrypted: bool
     muted: bool
     video: Video | None = None
+    mic: Microphone | None = None
+    """Of a microphone that can be heard."""
     gone: bool = False
     published_s: float = 0.0
     muted_s: float = 0.0
@@ -51,14 +55,23 @@ class TrackLedger(msgspec.Struct):
             encrypted=track.encrypted,
             muted=track.muted,
             video=video,
+            mic=Microphone.of(track.mic, voiced=track.voiced)
+            if track.is_microphone and not track.encrypted
+            else None,
             meter=track.readings.get(threshold, NOTHING),
         )
 
     def restart(self) -> None:
         """Meter and receiver will be other ones, which count from zero."""
-        self.meter = NOTHING
+        self.measured_anew()
         if self.video is not None:
             self.video.unwatched()
+
+    def measured_anew(self) -> None:
+        """The meter will be another one, which counts from zero."""
+        self.meter = NOTHING
+        if self.mic is not None:
+            self.mic.restart()
 
     def mute(self, muted: bool) -> bool:
         """Whether that is new."""
@@ -94,6 +107,9 @@ class TrackLedger(msgspec.Struct):
             fps=None if mean_fps is None else round(mean_fps, 1),
             freezes=None if video is None else video.freezes,
             state=None if self.video is None else self.video.state,
+            level_dbov=None if self.mic is None else self.mic.level_dbov,
+            floor_dbov=None if self.mic is None else self.mic.floor_dbov,
+            clipped_ratio=None if self.mic is None else self.mic.clipped_ratio,
         )
 
 
@@ -106,6 +122,7 @@ class Ledger(msgspec.Struct):
     """So much of the time may go unheard before talk time is said to rest on something else."""
 
     quality: Quality = msgspec.field(default_factory=Quality)
+    received: Reception = Reception()
     tracks: dict[str, TrackLedger] = {}
     observed_s: float = 0.0
     present_s: float = 0.0

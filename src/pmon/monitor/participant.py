@@ -6,16 +6,19 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from pmon.monitor.account import NO_ACCOUNT
 from pmon.monitor.events import Heard, ParticipantKind, QualityLevel
 from pmon.monitor.hearing import GAP_MAX_S, ONSET_LAG_S
 from pmon.monitor.inputs import (
     OPT_OUT_ATTRIBUTE,
     AudioReading,
     LostTrack,
+    MicReading,
     ParticipantInfo,
     TrackInfo,
     VideoReading,
 )
+from pmon.monitor.mic_faults import is_voiced
 
 LEAVE_GRACE_S = 1.0
 """A leave is believed after so long: a reconnect of our own first shows up as everyone leaving."""
@@ -37,6 +40,10 @@ class Track:
         """The latest per speaking threshold."""
         self.runs: dict[float, float] = {}
         """Open runs of speech: threshold to onset."""
+        self.mic: MicReading | None = None
+        """The latest of its health, while there is a meter."""
+        self.voiced = False
+        """Anything but silence was heard of it since it was published or unmuted."""
         self.video: VideoReading | None = None
         """The latest of its receiver, while there is one."""
         self.looking: bool | None = None
@@ -55,6 +62,12 @@ class Track:
             muted=self.muted,
             encrypted=self.encrypted,
         )
+
+    def hear(self, reading: MicReading) -> None:
+        """Take a reading of its health."""
+        if self.mic is None or reading.heard_s != self.mic.heard_s:
+            self.voiced = self.voiced or is_voiced(reading)
+        self.mic = reading
 
     def speech_end(self, threshold: float, at: float) -> float:
         """When speech that is cut off at ``at`` ended, as the latest reading tells.
@@ -142,6 +155,8 @@ class Participant:
         self.quality: QualityLevel = "unknown"
         self.quality_before: QualityLevel = "unknown"
         """The last before the own connection was lost."""
+        self.account = NO_ACCOUNT
+        """What is known of their link beside the server's level."""
         self.word = ServerWord()
         self.called_at: float | None = None
         """When the server named them; what repeats it soon after is not taken for an onset."""

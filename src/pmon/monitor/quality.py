@@ -10,6 +10,12 @@ SCORES: dict[QualityLevel, float] = {"excellent": 1.0, "good": 0.66, "poor": 0.3
 """Unknown has no score: it is no verdict, neither good nor bad."""
 
 
+def is_worse(level: QualityLevel, *, than: QualityLevel) -> bool:
+    """Whether one level is under another; unknown is neither over nor under any."""
+    score, other = SCORES.get(level), SCORES.get(than)
+    return score is not None and other is not None and score < other
+
+
 def _no_seconds() -> dict[QualityLevel, float]:
     return {"excellent": 0.0, "good": 0.0, "poor": 0.0, "lost": 0.0, "unknown": 0.0}
 

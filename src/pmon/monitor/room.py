@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.coverage import Coverage, RoomJob
-from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, TrackInfo, VideoReading
+from pmon.monitor.inputs import (
+    AudioReading,
+    LinkReading,
+    LostTrack,
+    MicReading,
+    ParticipantInfo,
+    TrackInfo,
+    VideoReading,
+)
+from pmon.monitor.levels import Levels
 from pmon.monitor.link import Link, settled_at
 from pmon.monitor.participant import LEAVE_GRACE_S, Lost, Participant, Track
 from pmon.monitor.session import Session, SessionState
@@ -27,6 +36,7 @@ class RoomMonitor:
         """Everyone in the room, and those whose coming is waited for."""
         self.sessions = Sessions(room, anchor)
         self.coverage = Coverage(self.sessions)
+        self.levels = Levels(self.participants, self._watching)
         self._speech = Speech(self.sessions)
         self._owners: dict[str, Participant] = {}
         self._suspended_at = 0.0
@@ -157,9 +167,7 @@ class RoomMonitor:
                 participant.believe_leave_at = settled_at(self._suspended_at, now)
         for info in infos.values():
             self._arrive(info, now)
-            known = self.participants[info.identity].tracks
-            for sid in set(known) - {track.sid for track in info.tracks}:
-                self.track_unpublished(sid, now)
+            self._unpublish_all_but(info.tracks, self.participants[info.identity], now)
             for track in info.tracks:
                 self.track_published(info.identity, track, now)
 
@@ -168,6 +176,7 @@ class RoomMonitor:
         self._advance(self.sessions.all(), now)
         self._suspended_at = now
         self.link = Link.SUSPENDED
+        self.levels.suspend()
         for participant in self.participants.values():
             participant.believe_leave_at = float("inf")
             participant.leave_in_doubt = participant.left_at is not None
@@ -287,6 +296,7 @@ class RoomMonitor:
         if muted:
             self._speech.close_track(participant, track, now)
         track.muted = muted
+        track.voiced = False
         self._stir(participant)
         for session in self._watching(participant):
             session.track_muted(track, now)
@@ -309,11 +319,21 @@ class RoomMonitor:
         for session in self._watching(participant):
             session.audio(track_sid, reading, counts=participant.in_call)
 
+    def microphone(self, track_sid: str, reading: MicReading) -> None:
+        """The health of a track, told after the totals of its meters."""
+        participant, track = self._track(track_sid)
+        if participant is None or track is None:
+            return
+        track.hear(reading)
+        for session in self._watching(participant):
+            session.microphone(track_sid, reading, counts=participant.in_call)
+
     def measured_anew(self, track_sid: str) -> None:
         """A track has other meters from here on, which count from zero."""
         participant, track = self._track(track_sid)
         if participant is not None and track is not None:
             track.readings.clear()
+            track.mic = None
             for session in self.sessions.of(participant):
                 session.measured_anew(track_sid)
 
@@ -350,10 +370,26 @@ class RoomMonitor:
         if participant is None or self.link is not Link.CONNECTED:
             return
         self._advance(self.sessions.of(participant), now)
-        participant.quality = level
-        for session in self._watching(participant):
-            session.quality(level, now, "server")
-            session.judge(now)
+        self.levels.told(participant, level, now)
+
+    def own_quality(self, level: ev.QualityLevel) -> None:
+        """The server's verdict on the own connection."""
+        self.levels.paths.own_level = level
+
+    def received(
+        self, readings: Mapping[str, LinkReading], rtt_s: float | None, now: float
+    ) -> None:
+        """The totals of all audio receivers that are heard now, by track sid, and the round trip
+        time to the server. Call it every 5 s, and at once while a level is ``waiting`` for it.
+        """
+        heard: dict[str, dict[str, LinkReading]] = {}
+        for sid, reading in readings.items():
+            if sid in self._owners:
+                heard.setdefault(self._owners[sid].identity, {})[sid] = reading
+                for session in self._watching(self._owners[sid]):
+                    session.packets(sid, reading.packets_received, now)
+        if self.link is Link.CONNECTED:
+            self.levels.received(heard, rtt_s, now)
 
     def video(self, track_sid: str, reading: VideoReading | None, now: float) -> None:
         """The totals of a video receiver; None when it is gone for a reason of our own."""
@@ -385,6 +421,7 @@ class RoomMonitor:
                 self._give_up(participant, now)
             if participant.left_at is not None and now >= participant.believe_leave_at:
                 self._leave(participant, participant.left_at, now)
+        self.levels.tick(now)
         for session in self.sessions.all():
             self._tick_timeouts(session, now)
             watched = session.present and not session.participant.opted_out
@@ -430,14 +467,22 @@ class RoomMonitor:
                 self._leave(participant, participant.left_at, now)
             participant.left_at = None
             # The SDK forgot what they had published when it reported them gone.
-            for sid in set(participant.tracks) - {track.sid for track in info.tracks}:
-                self.track_unpublished(sid, now)
+            self._unpublish_all_but(info.tracks, participant, now)
         participant = self._known(info.identity)
         self._advance(self.sessions.of(participant), now)
         participant.take(info)
         participant.present = True
         self._stir(participant)
         self._enter_waiting(participant, now)
+
+    def _unpublish_all_but(
+        self, infos: Iterable[TrackInfo], participant: Participant, now: float
+    ) -> None:
+        """Tracks of somebody that are not described any more are gone."""
+        described = {info.sid for info in infos}
+        for sid in list(participant.tracks):
+            if sid not in described:
+                self.track_unpublished(sid, now)
 
     def _enter_waiting(self, participant: Participant, now: float) -> None:
         """Somebody is there: tell the sessions that do not know it yet."""
@@ -468,6 +513,7 @@ class RoomMonitor:
         self._stir(participant)
         participant.left_at = None
         participant.quality = "unknown"
+        self.levels.left(participant.identity)
         for session in self.sessions.of(participant):
             if session.present:
                 # An outage of our own is no waiting: nobody could be seen to come.

@@ -9,11 +9,20 @@ import msgspec
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
-from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, VideoReading
+from pmon.monitor.inputs import (
+    AudioReading,
+    LostTrack,
+    MicReading,
+    ParticipantInfo,
+    VideoReading,
+)
 from pmon.monitor.issues import RULES, Issues
-from pmon.monitor.ledger import NOTHING, Ledger, TrackLedger
+from pmon.monitor.ledger import Ledger, TrackLedger
+from pmon.monitor.mic_faults import Verdict
+from pmon.monitor.mos import link_summary
 from pmon.monitor.participant import Participant, Track
 from pmon.monitor.quality import SCORES
+from pmon.monitor.reception import Reception
 from pmon.monitor.talk import Talk
 from pmon.monitor.teller import SERVER, Teller
 from pmon.monitor.watch import Watch
@@ -176,6 +185,7 @@ class Session:
             known = self.participant.tracks.get(sid)
             record.gone = known is None
             if known is not None and record.mute(known.muted):
+                self._mute_mic(record, at)
                 self.judge_video(sid, at)
         for track in self.participant.tracks.values():
             if track.sid not in self.ledger.tracks:
@@ -239,10 +249,10 @@ class Session:
         if track.muted:
             self.speech_stopped(track.sid, at)
         record = self.ledger.tracks.get(track.sid)
-        if record is not None:
-            record.mute(track.muted)
         event = ev.TrackMuted if track.muted else ev.TrackUnmuted
         self._tell.say(event, at, track_sid=track.sid, kind=track.kind, source=track.source)
+        if record is not None and record.mute(track.muted):
+            self._mute_mic(record, at)
         self.judge_video(track.sid, at)
 
     # --- speech
@@ -277,7 +287,7 @@ class Session:
         """Another meter counts from zero from here on."""
         record = self.ledger.tracks.get(track_sid)
         if record is not None:
-            record.meter = NOTHING
+            record.measured_anew()
 
     def audio(self, track_sid: str, reading: AudioReading, *, counts: bool = True) -> None:
         """The totals of a meter; what does not count is nobody's speech, such as ringing."""
@@ -289,12 +299,62 @@ class Session:
         else:
             record.meter = reading
 
+    # --- microphones
+
+    def microphone(self, track_sid: str, reading: MicReading, *, counts: bool = True) -> None:
+        """The totals of a microphone's health, told after those of its meter."""
+        record = self.ledger.tracks.get(track_sid)
+        if record is None or record.mic is None or not self.watch.audio:
+            return
+        mic, speech = record.mic, (record.speech_s, record.speech_energy)
+        if counts:
+            verdicts = mic.read(reading, *speech, self.participant.kind)
+            self._say_faults(record, verdicts, reading.heard_until)
+        else:
+            mic.skip(reading, *speech)
+
+    def packets(self, track_sid: str, received: int, at: float) -> None:
+        """The total of a microphone's receiver: silence is heard only while packets come."""
+        record = self.ledger.tracks.get(track_sid)
+        if record is not None and record.mic is not None:
+            verdict = record.mic.silence.received(received)
+            self._say_faults(record, [] if verdict is None else [verdict], at)
+
+    def _mute_mic(self, record: TrackLedger, at: float) -> None:
+        if record.mic is not None:
+            self._say_faults(record, record.mic.mute(), at, "track_muted")
+
+    def _say_faults(
+        self, record: TrackLedger, verdicts: list[Verdict], at: float, reason: str = "recovered"
+    ) -> None:
+        for verdict in verdicts:
+            change = self.issues.observe(
+                verdict.issue,
+                verdict.bad,
+                at,
+                track_sid=record.sid,
+                since=verdict.since,
+                evidence=verdict.evidence,
+            )
+            self._tell.say_issue(change, reason)
+
     # --- link and video
 
     def quality(self, level: ev.QualityLevel, at: float, reason: str) -> None:
         before = self.ledger.quality.change(level)
-        if before is not None:
-            self._tell.say(ev.ConnectionQuality, at, from_=before, to=level, reason=reason)
+        if before is None:
+            return
+        participant = self.participant
+        if reason == "server":
+            reason = participant.account.why(before, level)
+        evidence = participant.account.evidence(level, participant.kind)
+        self._tell.say(
+            ev.ConnectionQuality, at, from_=before, to=level, reason=reason, evidence=evidence
+        )
+
+    def received(self, reception: Reception) -> None:
+        """What came of the participant's audio since the last time."""
+        self.ledger.received += reception
 
     def video(self, track_sid: str, reading: VideoReading | None, at: float) -> None:
         record = self.ledger.tracks.get(track_sid)
@@ -350,7 +410,7 @@ class Session:
             self.judge_video(track_sid, now)
 
     def _judge_link(self, now: float) -> None:
-        quality = self.ledger.quality
+        quality, participant = self.ledger.quality, self.participant
         bad = quality.worse_than(self.watch.connection_quality_threshold)
         self._tell.say_issue(
             self.issues.observe(
@@ -358,7 +418,11 @@ class Session:
                 bad,
                 now,
                 severity="critical" if quality.level == "lost" else "warning",
-                evidence={"quality": quality.level, "score": SCORES.get(quality.level, 0.0)},
+                evidence={
+                    "quality": quality.level,
+                    "score": SCORES.get(quality.level, 0.0),
+                    **participant.account.evidence(quality.level, participant.kind),
+                },
             )
         )
 
@@ -396,6 +460,7 @@ class Session:
             level_dbov=self.ledger.speech_dbov(),
             heard=self.ledger.heard,
             quality_s={k: round(v, 3) for k, v in self.ledger.quality.seconds.items()},
+            link=link_summary(self.ledger.received),
             tracks=self.ledger.track_summaries(),
             issues=[
                 ev.IssueSummary(

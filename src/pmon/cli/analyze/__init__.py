@@ -1,0 +1,1 @@
+"""``pmon analyze``: what pmon makes of recordings, and of traces of its own inputs."""

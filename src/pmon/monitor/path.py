@@ -1,0 +1,173 @@
+"""Which way packets get lost: on somebody's uplink, on their downlink, or on our own way to them.
+
+The server judges everybody's link by what it receives of them and what they say of what it sends
+them, and mixes the two (livekit#4400). It knows nothing of its way to us in anybody's level but
+our own. What we hear of somebody has passed their uplink and our own path, never their downlink.
+So the server's level tells *whether* a link is bad, and what we hear *which way*: see ``Paths``.
+
+What is repaired on its way (retransmission of plain Opus, RED rebuilt) neither of us sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+
+from pmon.monitor.account import LOSS, Account, Reason, is_low
+from pmon.monitor.events import QualityLevel
+from pmon.monitor.inputs import LinkReading
+from pmon.monitor.mos import heard_mos
+from pmon.monitor.participant import Participant
+from pmon.monitor.reception import Inbound, Reception
+
+WELL = 0.01
+"""The own path has to lose less than this to be called well again."""
+PLENTY, CLEAN = 250, 0.005
+"""So many packets with less lost than this, and nothing is wrong with their way."""
+DRY_S = 5.0
+"""Nothing came for so long: even a pause with DTX sends something. A window of the server's."""
+SERVER_LAG_S = 15.0
+"""The server is at most so late to see a loss on somebody's uplink: two windows of 5 s, and 5 s
+until it tells."""
+
+
+class Paths:
+    """The ways of a room's packets, from the audio of those who are heard.
+
+    Packets that are lost on the own path are lost of everybody: so if one who is heard misses
+    none, the path is well, and who does miss some has lost them before. If all do, it is the path,
+    unless the server lowers the level of them all, and not ours: it sees their uplinks alone.
+    """
+
+    def __init__(self, participants: Mapping[str, Participant]) -> None:
+        self.own_level: QualityLevel = "unknown"
+        """The server's, of the monitor's connection."""
+        self.own_loss: float | None = None
+        """The share of packets that the own path loses, once that is sure; None while it is well,
+        or nobody is heard."""
+        self.rtt_s: float | None = None
+        """From here to the server and back."""
+        self._participants = participants
+        self._inbound: dict[str, Inbound] = {}
+        self._suspected_since: float | None = None
+        self._losses: dict[str, float] = {}
+        """The loss of everybody of whom enough was sent lately."""
+
+    def read(
+        self, readings: Mapping[str, dict[str, LinkReading]], rtt_s: float | None, now: float
+    ) -> dict[str, Reception]:
+        """Take the totals of all receivers that are heard now, by identity and track sid.
+
+        Gives what was received of each since the last time, unless that tells of the own path.
+        """
+        self.rtt_s = rtt_s
+        got = {}
+        for name in readings.keys() | self._inbound.keys():
+            inbound = self._inbound.setdefault(name, Inbound())
+            got[name] = inbound.read(readings.get(name, {}), now)
+            if inbound.over:
+                del self._inbound[name]
+        self._losses = {name: i.loss for name, i in self._inbound.items() if i.loss is not None}
+        self._judge_own(now)
+        return {} if self._suspected_since is not None else got
+
+    def forget(self) -> None:
+        """The connection is lost, and with it what was heard. The server repeats no level that it
+        has told to a connection that comes back.
+        """
+        self._inbound.clear()
+        self._losses.clear()
+        self.rtt_s = self._suspected_since = self.own_loss = None
+
+    def hears(self, identity: str) -> bool:
+        """Whether what comes of them is looked at, so that the next look may tell more."""
+        inbound = self._inbound.get(identity)
+        return inbound is not None and inbound.heard
+
+    def account(self, participant: Participant, *, fell: bool = False) -> Account:
+        """What is known of somebody's link; ``fell`` if the server has just lowered its level.
+
+        A downlink is told only then: of a loss that is over the server takes its time to say so.
+        """
+        reason: Reason = "server"
+        if is_low(participant.quality):
+            reason = self._reason(participant, fell)
+            if reason == "server" and not fell:
+                reason = participant.account.reason
+        return Account(reason, self._figures(participant.identity))
+
+    # --- inside
+
+    def _reason(self, participant: Participant, fell: bool) -> Reason:
+        if participant.quality == "lost":
+            # Only of what they send the server says so: no packets, and no reports either.
+            return "uplink_dry"
+        inbound = self._inbound.get(participant.identity)
+        if inbound is None:
+            return "server"
+        got = inbound.lately
+        if fell and got.expected <= 0 and got.seconds >= DRY_S:
+            return "uplink_dry"
+        theirs = self._uplink_loss(participant.identity)
+        if theirs is None:
+            return "server"
+        if theirs >= LOSS:
+            return "uplink_loss"
+        if fell and got.expected >= PLENTY and got.lost < CLEAN * got.expected:
+            pictures = any(t.is_video and not t.muted for t in participant.tracks.values())
+            return "downlink_or_video" if pictures else "downlink"
+        return "server"
+
+    def _uplink_loss(self, identity: str) -> float | None:
+        """The loss of theirs that the own path cannot explain; None if that cannot be told."""
+        losses = dict(self._losses)
+        theirs = losses.pop(identity, None)
+        if theirs is None or (not losses and theirs >= LOSS and is_low(self.own_level)):
+            return None
+        path = self._path_loss(losses)
+        return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
+
+    def _path_loss(self, losses: Mapping[str, float]) -> float:
+        """What the own path loses at most, if these are the losses of all who are heard.
+
+        One who misses hardly anything has it all; else what those miss who the server finds well.
+        """
+        least = min(losses.values(), default=0.0)
+        if least < LOSS:
+            return least
+        well = [loss for name, loss in losses.items() if not is_low(self._level(name))]
+        return median(well) if well else 0.0
+
+    def _level(self, identity: str) -> QualityLevel:
+        participant = self._participants.get(identity)
+        return "unknown" if participant is None else participant.quality
+
+    def _judge_own(self, now: float) -> None:
+        """Whether it is the own path that loses packets: see the class."""
+        losses = self._losses
+        ours_is_low = is_low(self.own_level)
+        least = min(losses.values(), default=0.0)
+        theirs = all(is_low(self._level(name)) for name in losses)
+        if least < (LOSS if self.own_loss is None else WELL) or (theirs and not ours_is_low):
+            self._suspected_since = self.own_loss = None
+            return
+        if self._suspected_since is None:
+            self._suspected_since = now
+        if ours_is_low or now - self._suspected_since >= SERVER_LAG_S:
+            self.own_loss = self._path_loss(losses) or median(losses.values())
+
+    def _figures(self, identity: str) -> dict[str, float]:
+        inbound, loss = self._inbound.get(identity), self._uplink_loss(identity)
+        if loss is None or inbound is None:
+            return {}
+        figures = {"loss": round(loss, 4)}
+        if inbound.jitter_s is not None:
+            figures["jitter_s"] = round(inbound.jitter_s, 4)
+        if self._suspected_since is not None:
+            # What is heard may be worse than what they send.
+            path = {} if self.own_loss is None else {"monitor_path_loss": round(self.own_loss, 4)}
+            return figures | path
+        concealment = inbound.lately.concealment
+        if concealment is not None:
+            figures["concealment"] = round(concealment, 4)
+        return figures | {"mos": heard_mos(inbound.lately, self.rtt_s or 0.0)}

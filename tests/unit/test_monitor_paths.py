@@ -1,0 +1,522 @@
+"""Whom a loss is laid to: a participant's uplink, their downlink, or the monitor's own path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from room_driver import Meeting, camera, microphone, person, seconds
+from wires import Wire
+
+from pmon.monitor import events as ev
+from pmon.monitor.account import LOSS
+from pmon.monitor.levels import ASK_S
+from pmon.monitor.path import SERVER_LAG_S
+
+LOOK_S = 5.0
+
+
+class Call:
+    """A meeting of which everybody is heard, looked at every 5 s as the shell does."""
+
+    def __init__(self, *names: str, cameras: bool = False, kind: ev.ParticipantKind = "standard"):
+        self.meeting = Meeting()
+        self.monitor = self.meeting.monitor
+        self.wires = {name: Wire() for name in names}
+        extra = [camera(f"C_{name}") for name in names] if cameras else []
+        self.meeting.connected(
+            *(
+                person(name, microphone(name), *(c for c in extra if c.sid == f"C_{name}"))
+                if kind == "standard"
+                else person(name, microphone(name), kind=kind)
+                for name in names
+            )
+        )
+        for name in names:
+            self.meeting.job(f"AJ_{name}", name)
+            self.level(name, "excellent")
+        self.monitor.own_quality("excellent")
+        self.look()
+
+    def look(self) -> None:
+        """Read all counters now."""
+        readings = {name: wire.reading() for name, wire in self.wires.items()}
+        self.monitor.received(readings, 0.03, self.meeting.now)
+        self.meeting.collect()
+
+    def pass_time(
+        self, duration_s: float, uplink: Mapping[str, float] | None = None, own: float = 0.0
+    ) -> None:
+        """Let everybody talk for so long, with these losses on their uplinks and on our path."""
+        until = self.meeting.now + duration_s
+        while self.meeting.now < until:
+            step = min(LOOK_S, until - self.meeting.now)
+            for name, wire in self.wires.items():
+                lost = (uplink or {}).get(name, 0.0)
+                wire.carry(step, 1 - (1 - lost) * (1 - own))
+            self.meeting.to(self.meeting.now + step)
+            if step == LOOK_S:
+                self.look()
+
+    def level(self, name: str, level: ev.QualityLevel) -> None:
+        """The server's word, and the look that the shell has at what is heard then."""
+        self.monitor.quality(name, level, self.meeting.now)
+        if self.monitor.levels.waiting:
+            self.meeting.to(self.meeting.now + 0.1)
+            self.look()
+        self.meeting.collect()
+
+    def last(self, name: str) -> ev.ConnectionQuality:
+        return [e for e in self.meeting.of(ev.ConnectionQuality) if e.participant == name][-1]
+
+    def reasons(self, name: str) -> list[str]:
+        told = [e for e in self.meeting.of(ev.ConnectionQuality) if e.participant == name]
+        return [event.reason for event in told]
+
+
+def figure(event: ev.ConnectionQuality, name: str, otherwise: float = 0.0) -> float:
+    value = event.evidence.get(name, otherwise)
+    assert isinstance(value, float)
+    return value
+
+
+class TestUplink:
+    def test_one_of_many_who_loses_packets_is_named(self) -> None:
+        call = Call("ann", "bob", "cleo")
+        call.pass_time(20)
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "good")
+        told = call.last("ann")
+        assert (told.from_, told.to, told.reason) == ("excellent", "good", "uplink_loss")
+        assert told.evidence["direction"] == "uplink"
+        assert told.evidence["loss"] == pytest.approx(0.1, abs=0.01)
+        assert 1.0 < figure(told, "mos") < 3.5
+        assert call.reasons("bob") == call.reasons("cleo") == ["server"]  # that of the first level
+        assert call.monitor.levels.paths.own_loss is None
+
+    def test_alone_in_the_room_too(self) -> None:
+        """Nobody is there to compare with; but the server's word never rests on our own path."""
+        call = Call("ann")
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "uplink_loss"
+        assert call.monitor.levels.paths.own_loss is None
+
+    def test_a_loss_younger_than_the_last_look(self) -> None:
+        """The server may tell of a loss just before we look: its fall waits for that."""
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.pass_time(4.5, {"ann": 0.3})
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.reason, seconds(told)) == ("uplink_loss", 24.5)
+
+    def test_a_whole_office_on_one_bad_line(self) -> None:
+        """All who are heard lose packets, and the server says so of all: it is not our path."""
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.1, "bob": 0.1})
+        call.monitor.quality("ann", "good", 10.0)  # in one breath, as the server tells it
+        call.level("bob", "good")
+        assert call.last("ann").reason == call.last("bob").reason == "uplink_loss"
+        call.pass_time(30, {"ann": 0.1, "bob": 0.1})
+        assert call.monitor.levels.paths.own_loss is None
+
+    def test_on_top_of_an_own_path_that_loses_as_much(self) -> None:
+        """What the own path takes is not laid to them."""
+        call = Call("ann", "bob", "cleo")
+        call.pass_time(30, own=0.1)
+        call.pass_time(15, {"ann": 0.2}, own=0.1)
+        call.level("ann", "poor")
+        evidence = call.last("ann").evidence
+        assert call.last("ann").reason == "uplink_loss"
+        assert evidence["loss"] == pytest.approx(0.2, abs=0.02)
+        assert evidence["monitor_path_loss"] == pytest.approx(0.1, abs=0.02)
+        assert "mos" not in evidence  # what we hear is worse than what they send
+
+    def test_lost_means_that_nothing_comes_from_them(self) -> None:
+        """The server says LOST of published tracks alone: no packets and no reports."""
+        call = Call("ann")
+        call.wires.clear()  # nobody is heard
+        call.pass_time(20)
+        call.level("ann", "lost")
+        told = call.last("ann")
+        assert (told.reason, told.evidence) == ("uplink_dry", {"direction": "uplink"})
+
+    def test_poor_and_not_a_packet(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(10)
+        for _ in range(4):
+            call.wires["bob"].carry(LOOK_S)
+            call.meeting.to(call.meeting.now + LOOK_S)
+            call.look()
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "uplink_dry"
+
+    def test_recovery_is_not_taken_for_a_bad_downlink(self) -> None:
+        """When a loss is over the server's level still lags for some windows; they are heard well
+        again by then, which proves nothing.
+        """
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        call.pass_time(15)
+        assert call.monitor.participants["ann"].account.reason == "uplink_loss"
+        call.level("ann", "good")
+        call.pass_time(5)
+        call.level("ann", "excellent")
+        assert call.reasons("ann")[1:] == ["uplink_loss", "recovered", "recovered"]
+
+    def test_better_but_not_well(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        call.pass_time(20, {"ann": 0.1})
+        call.level("ann", "good")
+        assert call.last("ann").reason == "uplink_loss"
+
+
+class TestOwnPath:
+    def test_nobody_is_blamed(self) -> None:
+        """All lose packets, of all the server says that they are well: it is our own path."""
+        call = Call("ann", "bob", "cleo")
+        call.pass_time(60, own=0.1)
+        assert call.monitor.levels.paths.own_loss == pytest.approx(0.1, abs=0.01)
+        told = [e.type for e in call.meeting.events if e.type != "track_published"]
+        assert {"issue_raised", "speaking_started"}.isdisjoint(told)
+        assert {tuple(call.reasons(name)) for name in call.wires} == {("server",)}
+
+    def test_nor_is_one_who_is_heard_alone(self) -> None:
+        call = Call("ann")
+        call.pass_time(SERVER_LAG_S, own=0.1)
+        assert (
+            call.monitor.levels.paths.own_loss is None
+        )  # the server may yet say that it is theirs
+        call.pass_time(LOOK_S, own=0.1)
+        assert call.monitor.levels.paths.own_loss == pytest.approx(0.1, abs=0.01)
+
+    def test_the_server_saying_so_is_enough(self) -> None:
+        """Its level of the monitor itself is of what it sends us, and of nothing else."""
+        call = Call("ann")
+        call.pass_time(5, own=0.1)
+        call.monitor.own_quality("good")
+        call.pass_time(5, own=0.1)
+        assert call.monitor.levels.paths.own_loss is not None
+
+    def test_a_fall_meanwhile_is_not_laid_to_their_uplink(self) -> None:
+        call = Call("ann", "bob", "cleo")
+        call.pass_time(30, own=0.1)
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.reason, told.evidence["direction"]) == ("server", "unknown")
+
+    def test_nor_of_one_who_is_heard_alone(self) -> None:
+        call = Call("ann")
+        call.monitor.own_quality("good")
+        call.pass_time(30, own=0.1)
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "server"
+        assert "loss" not in call.last("ann").evidence
+
+    def test_one_who_misses_nothing_clears_it(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(40, {"ann": 0.1})
+        assert call.monitor.levels.paths.own_loss is None
+
+    def test_it_is_well_again(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(30, own=0.1)
+        call.pass_time(10, own=0.015)  # too little to be called bad, too much to be called well
+        call.pass_time(10, own=0.015)
+        assert call.monitor.levels.paths.own_loss is not None
+        call.pass_time(20)
+        assert call.monitor.levels.paths.own_loss is None
+
+    def test_it_is_not_in_the_summary_of_anybody(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(60)
+        call.pass_time(60, own=0.2)
+        link = call.meeting.summary("AJ_ann").link
+        assert link is not None
+        assert (link.loss, link.measured_s) == (0.0, 60.0)
+
+    def test_nothing_is_said_of_it_once_nobody_is_heard(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(30, own=0.1)
+        call.wires.clear()
+        call.pass_time(20)
+        assert call.monitor.levels.paths.own_loss is None
+        assert not call.monitor.levels.paths.hears("ann")
+
+
+class TestDownlink:
+    def test_heard_well_and_yet_bad(self) -> None:
+        """The server counts what they receive; all that they send arrives."""
+        call = Call("ann", "bob")
+        call.pass_time(30)
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.reason, told.evidence["direction"]) == ("downlink", "downlink")
+        assert told.evidence["loss"] == 0.0
+
+    def test_pictures_may_be_the_cause(self) -> None:
+        """The server lowers the level of a camera that sends nothing, or not every layer."""
+        call = Call("ann", cameras=True)
+        call.pass_time(30)
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.reason, told.evidence["direction"]) == ("downlink_or_video", "unknown")
+
+    def test_a_muted_camera_is_not(self) -> None:
+        call = Call("ann", cameras=True)
+        call.monitor.track_muted("C_ann", True, 0.0)
+        call.pass_time(30)
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "downlink"
+
+    def test_hardly_heard_is_not_heard_well(self) -> None:
+        """A pause with DTX carries too few packets to clear an uplink."""
+        call = Call("ann", "bob")
+        for _ in range(6):
+            call.wires["ann"].carry(LOOK_S, pps=2.5)
+            call.meeting.to(call.meeting.now + LOOK_S)
+            call.look()
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "server"
+
+    def test_a_little_loss_clears_nobody_either(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(30, {"ann": LOSS / 2})
+        call.level("ann", "good")
+        assert call.last("ann").reason == "server"
+
+
+class TestUnknown:
+    def test_who_is_not_heard(self) -> None:
+        call = Call("ann")
+        call.wires.clear()
+        call.pass_time(20)
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.reason, told.evidence) == ("server", {"direction": "unknown"})
+
+    def test_old_looks_do_not_count(self) -> None:
+        """They lost packets when they were heard, a minute before the server spoke."""
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.2})
+        wire = call.wires.pop("ann")
+        call.pass_time(60)
+        call.wires["ann"] = wire
+        call.look()
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "server"
+
+    def test_a_look_that_never_comes_is_not_waited_for(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.monitor.quality("ann", "poor", 20.0)
+        call.meeting.to(20 + ASK_S - 0.5)
+        assert call.last("ann").to == "excellent"
+        call.meeting.to(20 + ASK_S)
+        told = call.last("ann")
+        assert (told.to, told.reason, seconds(told)) == ("poor", "server", 20.0)
+        assert not call.monitor.levels.waiting
+
+    def test_a_fall_that_was_not_told_yet_dies_with_the_connection(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.monitor.quality("ann", "poor", 20.0)
+        call.monitor.suspend(20.5)
+        call.meeting.to(30)
+        assert call.last("ann").reason == "monitor_reconnecting"
+        assert "poor" not in {e.to for e in call.meeting.of(ev.ConnectionQuality)}
+
+    def test_and_with_its_participant(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.monitor.quality("ann", "poor", 20.0)
+        call.monitor.participant_left("ann", "client_initiated", 20.5)
+        call.meeting.to(40)
+        call.look()
+        assert call.last("ann").reason == "participant_left"
+        assert "ann" in call.monitor.participants  # waited for, not there
+        assert not call.monitor.participants["ann"].present
+
+    def test_what_was_heard_before_an_outage_does_not_count(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(20, {"ann": 0.2})
+        call.monitor.suspend(20.0)
+        call.monitor.resumed(22.0)
+        call.meeting.now = 22.0
+        call.look()
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "server"
+
+    def test_the_own_level_outlives_an_outage(self) -> None:
+        """The server does not repeat to a connection that comes back what it has told."""
+        call = Call("ann")
+        call.monitor.own_quality("good")
+        call.monitor.suspend(1.0)
+        call.monitor.resumed(2.0)
+        assert call.monitor.levels.paths.own_level == "good"
+
+
+class TestSip:
+    def test_only_the_leg_from_the_service_is_seen(self) -> None:
+        """Behind it lies a telephone network of which neither the server nor we hear."""
+        call = Call("ann", kind="sip")
+        assert call.last("ann").evidence["leg"] == "sip_service"
+        call.pass_time(10, {"ann": 0.2})
+        call.level("ann", "poor")
+        call.pass_time(10, {"ann": 0.2})
+        (raised,) = call.meeting.of(ev.IssueRaised)
+        for evidence in (call.last("ann").evidence, raised.evidence):
+            assert (evidence["direction"], evidence["leg"]) == ("uplink", "sip_service")
+
+    def test_nobody_else_has_a_leg(self) -> None:
+        assert "leg" not in Call("ann").last("ann").evidence
+
+
+class TestIssue:
+    def test_it_carries_direction_and_figures(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        call.pass_time(20, {"ann": 0.3})
+        call.level("ann", "excellent")
+        call.pass_time(20)
+        (raised,) = call.meeting.of(ev.IssueRaised)
+        assert (raised.participant, raised.issue) == ("ann", "connection_poor")
+        assert raised.evidence.keys() == {
+            *("quality", "score", "direction", "loss", "jitter_s", "concealment", "mos")
+        }
+        assert raised.evidence["loss"] == pytest.approx(0.3, abs=0.02)
+        (resolved,) = call.meeting.of(ev.IssueResolved)
+        assert resolved.participant == "ann"
+
+    def test_a_threshold_over_good_takes_ten_percent(self) -> None:
+        """With RED the server calls 10 % good, which is .66: whoever wants that too says .7."""
+        call = Call("bob")
+        call.meeting.monitor.participant_joined(person("ann", microphone("ann")), 0.0)
+        call.meeting.job("AJ_ann", "ann", connection_quality_threshold=0.7)
+        call.wires["ann"] = Wire()
+        call.level("ann", "excellent")
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "good")
+        call.pass_time(10, {"ann": 0.1})
+        (raised,) = call.meeting.of(ev.IssueRaised)
+        assert (raised.evidence["quality"], raised.evidence["direction"]) == ("good", "uplink")
+
+
+class TestSummary:
+    def test_what_came_through(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(50, {"ann": 0.1})
+        link = call.meeting.summary("AJ_ann").link
+        assert link is not None
+        assert (link.packets, link.loss, link.measured_s) == (2500, 0.1, 50.0)
+        assert link.concealment == pytest.approx(0.1)
+        assert 2.5 < link.mos < 3.5
+
+    def test_unheard_is_none(self) -> None:
+        meeting = Meeting()
+        meeting.connected(person("ann", microphone()))
+        meeting.job("AJ_1", "ann")
+        meeting.to(60)
+        assert meeting.summary().link is None
+
+    def test_it_goes_on_in_another_process(self) -> None:
+        """The sums are the session's, the looks are the process's: nothing is counted twice."""
+        call = Call("ann", "bob")
+        call.pass_time(50, {"ann": 0.1})
+        after = call.meeting.handed_over(1.0)
+        after.connected(person("ann", microphone("ann")), person("bob", microphone("bob")))
+        for _ in range(3):
+            readings = {name: wire.reading() for name, wire in call.wires.items()}
+            after.monitor.received(readings, None, after.now)
+            after.to(after.now + LOOK_S)
+            for wire in call.wires.values():
+                wire.carry(LOOK_S)
+        link = after.summary("AJ_ann").link
+        assert link is not None
+        assert (link.packets, link.loss) == (3000, round(250 / 3000, 4))
+
+    def test_each_dispatch_has_its_own(self) -> None:
+        call = Call("ann")
+        call.pass_time(20)
+        call.meeting.job("AJ_2", "ann", "AD_2")
+        call.pass_time(10)
+        late, whole = call.meeting.summary("AJ_2").link, call.meeting.summary("AJ_ann").link
+        assert late is not None
+        assert whole is not None
+        assert (late.packets, whole.packets) == (500, 1500)
+
+
+LEVELS = st.sampled_from(["excellent", "good", "poor", "lost", "unknown"])
+NAMES = st.sampled_from(["ann", "bob", "cleo"])
+LOSSES = st.sampled_from([0.0, 0.01, 0.05, 0.1, 0.5, 1.0])
+
+
+class AnyCall(RuleBasedStateMachine):
+    """Whatever happens in which order, what is told stays whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.call = Call("ann", "bob", "cleo")
+        self.told_at = 0.0
+
+    @rule(uplink=st.dictionaries(NAMES, LOSSES), own=LOSSES, duration_s=st.integers(1, 30))
+    def talk(self, uplink: dict[str, float], own: float, duration_s: int) -> None:
+        self.call.pass_time(duration_s, uplink, own)
+
+    @rule(name=NAMES, level=LEVELS)
+    def told(self, name: str, level: ev.QualityLevel) -> None:
+        self.told_at = self.call.meeting.now
+        self.call.monitor.quality(name, level, self.told_at)
+
+    @rule(level=LEVELS)
+    def told_of_us(self, level: ev.QualityLevel) -> None:
+        self.call.monitor.own_quality(level)
+
+    @rule(name=NAMES)
+    def subscribed_again(self, name: str) -> None:
+        self.call.wires[name].restart()
+
+    @rule()
+    def outage(self) -> None:
+        now = self.call.meeting.now
+        self.call.monitor.suspend(now)
+        self.call.meeting.to(now + 3)
+        self.call.monitor.resumed(now + 3)
+
+    @rule(name=NAMES)
+    def leave_and_come_back(self, name: str) -> None:
+        meeting = self.call.meeting
+        self.call.monitor.participant_left(name, "unknown", meeting.now)
+        meeting.to(meeting.now + 2)
+        self.call.look()
+        self.call.monitor.participant_joined(person(name, microphone(name)), meeting.now)
+
+    @invariant()
+    def changes_follow_each_other(self) -> None:
+        """Each level begins where the last one ended, and has its figures within bounds."""
+        before: dict[str, str] = {}
+        for event in self.call.meeting.of(ev.ConnectionQuality):
+            assert event.from_ == before.get(event.participant, "unknown") != event.to
+            before[event.participant] = event.to
+            for name in ("loss", "concealment", "monitor_path_loss"):
+                assert 0 <= figure(event, name) <= 1
+            assert 1 <= figure(event, "mos", 1.0) <= 4.5
+            if event.reason.startswith("uplink"):
+                assert event.evidence["direction"] == "uplink"
+
+    @invariant()
+    def nobody_waits_for_ever(self) -> None:
+        waiting = self.call.monitor.levels.waiting
+        assert not waiting or self.call.meeting.now - self.told_at <= ASK_S
+
+
+TestAnyCall = AnyCall.TestCase
+TestAnyCall.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
