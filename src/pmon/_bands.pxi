@@ -29,6 +29,7 @@ cdef void _bands_design(bands_filter_t *filter, double sample_rate) noexcept nog
     for i in range(C_BANDS):
         w = 2.0 * M_PI * BAND_HZ[i] * filter.factor / sample_rate
         if w < 0.9 * M_PI:
+            filter.bands = i + 1
             alpha = sin(w) / (2.0 * BAND_Q)
             filter.gain[i] = <float>(alpha / (1.0 + alpha))
             filter.a1[i] = <float>(-2.0 * cos(w) / (1.0 + alpha))

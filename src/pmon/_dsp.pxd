@@ -14,8 +14,9 @@ cdef enum:
     PEAK_WINDOWS = 15          # the peak is that of the last 2.8 to 3 s, in the same windows
     SMOOTH_BLOCKS = 10
     OPEN_BLOCKS = 5            # shorter peaks are clicks
-    MODULATION_BLOCKS = 28     # each of them with two blocks after the one that is judged, which
-    PRESENCE_BLOCKS = 23       # an opening still has to come to: six blocks of looking ahead
+    SHORT_BLOCKS = 18          # each of these three with two blocks after the one that is judged,
+    LONG_BLOCKS = 43           # which an opening still has to come to: six blocks of looking ahead
+    CONTRAST_BLOCKS = 23
     TOTAL_BLOCKS = 27
     RECENT_BLOCKS = 32
     C_BANDS = 8
@@ -97,6 +98,7 @@ cdef struct transition_t:
 
 cdef struct bands_filter_t:
     int factor                          # so many samples are averaged into one
+    int bands                           # so many are not too high for the rate
     float gain[C_BANDS]
     float a1[C_BANDS]
     float a2[C_BANDS]
@@ -111,6 +113,11 @@ cdef struct bands_t:
     int samples                         # filtered in the open block
 
 
+cdef struct movement_t:
+    int32_t sum[C_BANDS]                # of the levels in a window
+    int32_t squares[C_BANDS]
+
+
 cdef struct score_t:
     bint fresh                          # nothing is known yet of what goes before the next block
     int16_t levels[SMOOTH_BLOCKS][LANES]
@@ -122,17 +129,17 @@ cdef struct score_t:
     uint64_t loud                       # which of the last 64 blocks stood out, the newest first
     int16_t lows[OPEN_BLOCKS][C_BANDS]
     int low_at
-    int16_t opened[MODULATION_BLOCKS][C_BANDS]
-    int32_t opened_sum[C_BANDS]
-    int32_t opened_squares[C_BANDS]
+    int16_t opened[LONG_BLOCKS][C_BANDS]
     int opened_at
-    int16_t over[PRESENCE_BLOCKS][C_BANDS]
-    int32_t over_sum[C_BANDS]
-    int over_at
+    movement_t short_term
+    movement_t long_term
+    int32_t contrasts[CONTRAST_BLOCKS]
+    int32_t contrast_sum
+    int contrast_at
     int16_t before[C_BANDS]             # the levels of the block before
     int16_t means[RECENT_BLOCKS]        # of the bands' levels, times the number of bands
     int mean_at
-    int32_t strikes[PRESENCE_BLOCKS]
+    int32_t strikes[CONTRAST_BLOCKS]
     int32_t strike_sum
     int16_t totals[TOTAL_BLOCKS]
     int32_t total_sum

@@ -75,8 +75,9 @@ cdef extern from *:
 cdef enum:
     UNKNOWN_LEVEL = 32767
     INT32_LEAST = -2147483647
-    LEAST_PRESENCE = 48        # 6 dB over the floor is no noise any more ...
-    MOST_PRESENCE = 112        # ... and 14 dB more than that say no more
+    STANDS_OUT = 48            # 6 dB over the floor is no noise any more
+    LEAST_EXCESS = 24          # 3 dB over the floor are hardly more than it ...
+    MOST_EXCESS = 240          # ... and over 33 dB say no more
     LEAST_STRIKE = 80          # 10 dB
     LOOK_AHEAD_BLOCKS = 6
     ONSET_BLOCKS = 14          # so far back an onset may lie
@@ -90,7 +91,7 @@ cdef enum:
 
 cdef double LEAST_DBOV = -75.0
 cdef double MOST_DECLINE = 30.0
-cdef double ON = 0.3
+cdef double ON = 0.4
 cdef double OFF = 0.0
 
 SILENCE_DBOV = -127.0

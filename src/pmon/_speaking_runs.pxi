@@ -28,7 +28,7 @@ cdef void _speaking_block(
     for i in range(C_BANDS):
         levels[i] = _level(bands[i] / SCALE)
     levels[C_BANDS] = _level(power)
-    _score_block(&detector.score, levels)
+    _score_block(&detector.score, levels, detector.filter.bands)
     _speaking_hear_loudness(detector, power)
     if detector.in_run:
         _speaking_go_on(detector, _score(&detector.score))

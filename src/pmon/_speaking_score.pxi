@@ -1,10 +1,10 @@
 # How much a block sounds like speech, from the levels of its bands.
 #
 # Four things tell speech from what is not, each in dB:
-#   presence    how far the three bands that stand out most are over their own floors: room noise is
-#               everywhere, speech is where its formants are;
-#   modulation  how much the three bands that move most have moved within 0.28 s: syllables do,
-#               noise, hum and held tones do not;
+#   contrast    how unlike the bands are in how far they are over their own floors (their standard
+#               deviation): speech stands out where its formants are, and most noise everywhere;
+#   modulation  how much the three bands that move most have moved (their standard deviations)
+#               within 0.18 s and within 0.43 s: syllables do, noise, hum and held tones do not;
 #   decline     how far the level is under its peak of the last 3 s: echo, and others in the room;
 #   strikes     how far all bands rose from one block to the next by more than 10 dB: a key strikes
 #               them together, a voice takes its time.
@@ -40,13 +40,12 @@ cdef void _score_fill(score_t *score, const int16_t *levels) noexcept nogil:
         memcpy(score.levels[i], levels, sizeof(score.levels[i]))
     for i in range(OPEN_BLOCKS):
         memcpy(score.lows[i], levels, sizeof(score.lows[i]))
-    for i in range(MODULATION_BLOCKS):
+    for i in range(LONG_BLOCKS):
         memcpy(score.opened[i], levels, sizeof(score.opened[i]))
-    for i in range(C_BANDS):
-        score.opened_sum[i] = MODULATION_BLOCKS * levels[i]
-        score.opened_squares[i] = MODULATION_BLOCKS * <int32_t>levels[i] * levels[i]
-    memset(score.over, 0, sizeof(score.over))
-    memset(score.over_sum, 0, sizeof(score.over_sum))
+    _movement_fill(&score.short_term, levels, SHORT_BLOCKS)
+    _movement_fill(&score.long_term, levels, LONG_BLOCKS)
+    memset(score.contrasts, 0, sizeof(score.contrasts))
+    score.contrast_sum = 0
     memcpy(score.before, levels, sizeof(score.before))
     memset(score.strikes, 0, sizeof(score.strikes))
     score.strike_sum = 0
@@ -55,6 +54,37 @@ cdef void _score_fill(score_t *score, const int16_t *levels) noexcept nogil:
     score.total_sum = TOTAL_BLOCKS * levels[C_BANDS]
     score.loud = 0
     score.fresh = False
+
+
+cdef inline void _movement_fill(
+    movement_t *movement, const int16_t *levels, int32_t blocks
+) noexcept nogil:
+    cdef int i
+    for i in range(C_BANDS):
+        movement.sum[i] = blocks * levels[i]
+        movement.squares[i] = blocks * levels[i] * levels[i]
+
+
+cdef inline void _movement_take(
+    movement_t *movement, const int16_t *new, const int16_t *old
+) noexcept nogil:
+    cdef int i
+    for i in range(C_BANDS):
+        movement.sum[i] += new[i] - old[i]
+        movement.squares[i] += <int32_t>new[i] * new[i] - <int32_t>old[i] * old[i]
+
+
+cdef inline double _movement(const movement_t *movement, int32_t blocks) noexcept nogil:
+    """Standard deviation in dB, the mean of the three bands where it is the largest."""
+    cdef int32_t variance[C_BANDS]
+    cdef double total = 0.0
+    cdef int i
+    for i in range(C_BANDS):
+        variance[i] = blocks * movement.squares[i] - movement.sum[i] * movement.sum[i]
+    _three_most(variance)
+    for i in range(3):
+        total += sqrt(<double>variance[i])
+    return total / (3.0 * 8 * blocks)
 
 
 cdef void _score_begin(score_t *score, const int16_t *levels) noexcept nogil:
@@ -69,15 +99,15 @@ cdef void _score_begin(score_t *score, const int16_t *levels) noexcept nogil:
         _score_fill(score, score.floor)
 
 
-cdef void _score_block(score_t *score, const int16_t *levels) noexcept nogil:
-    """Take the levels of the next block: of its bands, and of the whole."""
+cdef void _score_block(score_t *score, const int16_t *levels, int bands) noexcept nogil:
+    """Take the levels of the next block: of its bands, of which so many count, and of the whole."""
     if score.fresh:
         _score_begin(score, levels)
     _score_smooth(score, levels)
     _score_floor(score)
     score.loud = (score.loud << 1) | _stands_out(levels, score.floor)
     _score_strike(score, levels)
-    _score_open(score)
+    _score_open(score, bands)
     _score_total(score, levels[C_BANDS])
 
 
@@ -112,7 +142,7 @@ cdef inline void _score_floor(score_t *score) noexcept nogil:
 cdef inline void _score_strike(score_t *score, const int16_t *levels) noexcept nogil:
     """How far all bands together have risen by more than 10 dB from one block to the next."""
     cdef int32_t strike = 0
-    cdef int i, at = score.over_at  # which moves on after this
+    cdef int i, at = score.contrast_at  # which moves on after this
     cdef int16_t total = 0
     for i in range(C_BANDS):
         strike += max(0, levels[i] - score.before[i] - LEAST_STRIKE)
@@ -124,31 +154,47 @@ cdef inline void _score_strike(score_t *score, const int16_t *levels) noexcept n
     score.strikes[at] = strike
 
 
-cdef inline void _score_open(score_t *score) noexcept nogil:
+cdef inline void _score_open(score_t *score, int bands) noexcept nogil:
     """Cut off short peaks, and take in the block that is complete with it, 40 ms late."""
     cdef int16_t *low = score.lows[score.low_at]
-    cdef int16_t *row = score.opened[score.opened_at]
-    cdef int16_t *over = score.over[score.over_at]
-    cdef int16_t level, excess
+    cdef int16_t row[C_BANDS]
+    cdef int32_t excess, total = 0, squares = 0
+    cdef int16_t level
     cdef int i, j, at = score.level_at
     memcpy(low, score.levels[(at + SMOOTH_BLOCKS - 1) % SMOOTH_BLOCKS], C_BANDS * sizeof(int16_t))
     for j in range(2, OPEN_BLOCKS + 1):
         for i in range(C_BANDS):
             low[i] = min(low[i], score.levels[(at + SMOOTH_BLOCKS - j) % SMOOTH_BLOCKS][i])
     score.low_at = score.low_at + 1 if score.low_at + 1 < OPEN_BLOCKS else 0
-    score.opened_at = score.opened_at + 1 if score.opened_at + 1 < MODULATION_BLOCKS else 0
-    score.over_at = score.over_at + 1 if score.over_at + 1 < PRESENCE_BLOCKS else 0
-    for i in range(C_BANDS):
+    memset(row, 0, sizeof(row))
+    for i in range(bands):
         level = score.lows[0][i]
         for j in range(1, OPEN_BLOCKS):
             level = max(level, score.lows[j][i])
-        score.opened_sum[i] += level - row[i]
-        score.opened_squares[i] += <int32_t>level * level - <int32_t>row[i] * row[i]
         row[i] = level
-        excess = level - score.floor[i] - LEAST_PRESENCE
-        excess = max(0, min(MOST_PRESENCE, excess))
-        score.over_sum[i] += excess - over[i]
-        over[i] = excess
+        excess = max(0, min(MOST_EXCESS, level - score.floor[i] - LEAST_EXCESS))
+        total += excess
+        squares += excess * excess
+    _score_contrast(score, bands * squares - total * total, bands)
+    _score_move(score, row)
+
+
+cdef inline void _score_move(score_t *score, const int16_t *row) noexcept nogil:
+    cdef int at = score.opened_at
+    _movement_take(&score.long_term, row, score.opened[at])
+    _movement_take(
+        &score.short_term, row, score.opened[(at + LONG_BLOCKS - SHORT_BLOCKS) % LONG_BLOCKS]
+    )
+    memcpy(score.opened[at], row, sizeof(score.opened[at]))
+    score.opened_at = at + 1 if at + 1 < LONG_BLOCKS else 0
+
+
+cdef inline void _score_contrast(score_t *score, int32_t variance, int bands) noexcept nogil:
+    """Take the spread of the bands in a block, from its variance times the bands' number squared."""
+    cdef int32_t contrast = <int32_t>(16.0 * sqrt(<double>variance) / bands)
+    score.contrast_sum += contrast - score.contrasts[score.contrast_at]
+    score.contrasts[score.contrast_at] = contrast
+    score.contrast_at = score.contrast_at + 1 if score.contrast_at + 1 < CONTRAST_BLOCKS else 0
 
 
 cdef inline void _score_total(score_t *score, int16_t level) noexcept nogil:
@@ -171,7 +217,7 @@ cdef inline bint _stands_out(const int16_t *levels, const int16_t *floor) noexce
     for i in range(C_BANDS):
         over[i] = levels[i] - floor[i]
     _three_most(over)
-    return over[0] + over[1] + over[2] >= 3 * LEAST_PRESENCE
+    return over[0] + over[1] + over[2] >= 3 * STANDS_OUT
 
 
 cdef inline void _three_most(int32_t *values) noexcept nogil:
@@ -193,25 +239,19 @@ cdef inline void _three_most(int32_t *values) noexcept nogil:
 
 cdef double _score(const score_t *score) noexcept nogil:
     """Over 0 for speech, of the block before the last six."""
-    cdef int32_t values[C_BANDS]
-    cdef double presence, modulation = 0.0, decline
-    cdef double strikes = score.strike_sum / (8.0 * C_BANDS * PRESENCE_BLOCKS)
+    cdef double contrast = score.contrast_sum / (16.0 * 8 * CONTRAST_BLOCKS)
+    cdef double strikes = score.strike_sum / (8.0 * C_BANDS * CONTRAST_BLOCKS)
+    cdef double decline
     cdef int32_t peak = score.peaks[0]
     cdef int i
-    memcpy(values, score.over_sum, sizeof(values))
-    _three_most(values)
-    presence = (values[0] + values[1] + values[2]) / (3.0 * 8 * PRESENCE_BLOCKS)
-    for i in range(C_BANDS):
-        values[i] = (
-            MODULATION_BLOCKS * score.opened_squares[i]
-            - score.opened_sum[i] * score.opened_sum[i]
-        )
-    _three_most(values)
-    for i in range(3):
-        modulation += sqrt(<double>values[i]) / (3.0 * 8 * MODULATION_BLOCKS)
     for i in range(1, PEAK_WINDOWS):
         peak = max(peak, score.peaks[i])
     decline = max(-MOST_DECLINE, (score.total_sum - peak) / (8.0 * TOTAL_BLOCKS))
     return (
-        0.45 * presence + 0.4 * modulation + 0.05 * decline - 2.5 * strikes - 3.2
+        0.6 * contrast
+        + 0.4 * _movement(&score.short_term, SHORT_BLOCKS)
+        + 0.2 * _movement(&score.long_term, LONG_BLOCKS)
+        + 0.08 * decline
+        - 4.0 * strikes
+        - 2.4
     )
