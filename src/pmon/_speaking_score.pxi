@@ -190,7 +190,7 @@ cdef inline void _score_move(score_t *score, const int16_t *row) noexcept nogil:
 
 
 cdef inline void _score_contrast(score_t *score, int32_t variance, int bands) noexcept nogil:
-    """Take the spread of the bands in a block, from its variance times the bands' number squared."""
+    """Take the spread of the bands in a block, from its variance times their number squared."""
     cdef int32_t contrast = <int32_t>(16.0 * sqrt(<double>variance) / bands)
     score.contrast_sum += contrast - score.contrasts[score.contrast_at]
     score.contrasts[score.contrast_at] = contrast
