@@ -123,8 +123,10 @@ class Server:
         probe = [*self._inside, sys.executable, "-c", PROBE, self._address, str(self.PORT)]
         while subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode:
             if time.monotonic() > until or self._process.poll() is not None:
+                self._log.seek(0)
+                said = self._log.read().decode(errors="replace")
                 self.close()
-                raise AssertionError(f"no livekit-server:\n{self.log()}")
+                raise AssertionError(f"no livekit-server:\n{said}")
             time.sleep(0.1)
         return self
 
@@ -140,10 +142,7 @@ class Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-
-    def log(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
+        self._log.close()
 
     def _config(self) -> str:
         # As the tests' other servers, which are on loopback: no public STUN server is asked.

@@ -157,7 +157,7 @@ async def test_nobody_is_blamed_for_the_own_path(network: Network) -> None:
         network.lose(0.1, sender="server", receiver="monitor")
         await m.worker.wait_for(lambda line: OWN_PATH in line["message"], within_s=60)
         (said,) = m.said(OWN_PATH)
-        assert (said["level"], said["room"]) == ("warning", ROOM)
+        assert (said["level"], said["room"]) == ("WARNING", ROOM)
         assert 0.05 <= said["loss"] <= 0.15
         await asyncio.sleep(20)
         network.lose(0, sender="server", receiver="monitor")

@@ -67,10 +67,9 @@ async def test_audio_arrives_whole_over_loopback(
             assert 0.5 <= got.samples / (4 * 48_000) <= 1.5
             assert got.concealment is not None
             assert got.concealment < 0.1
-            assert 0.0 < got.buffer_s < 0.5
             assert 0.0 <= found.audio[sid].jitter_s < 0.1
             assert found.rtt_s is not None
-            assert 0.0 < found.rtt_s < 0.1
+            assert 0.0 <= found.rtt_s < 0.1
     finally:
         await heard.disconnect()
 

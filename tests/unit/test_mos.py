@@ -59,9 +59,15 @@ def test_what_is_rebuilt_does_not_count_as_lost() -> None:
     assert heard_mos(heard) == round(mos(0.1, 0.02), 2)
 
 
-def test_the_way_and_the_buffer_delay_it() -> None:
-    got = Reception(expected=500, buffer_delay_s=0.2 * 48_000, buffer_emitted=48_000)
-    assert heard_mos(got, rtt_s=0.3) == round(mos(0.0, 0.02 + 0.2 + 0.15), 2)
+def test_what_only_this_process_missed_does_not_count() -> None:
+    """A busy monitor plays made-up sound though all packets came: that is no bad link."""
+    busy = Reception(expected=500, lost=0, samples=480_000, audible=96_000)
+    assert heard_mos(busy) == round(mos(0.0, 0.02), 2)
+
+
+def test_the_way_and_the_jitter_delay_it() -> None:
+    got = Reception(expected=500, seconds=10.0, jitter=10.0 * 0.05)
+    assert heard_mos(got, rtt_s=0.3) == round(mos(0.0, 0.02 + 0.1 + 0.15), 2)
 
 
 def test_a_summary_of_nothing_is_none() -> None:

@@ -65,13 +65,6 @@ def test_untold_samples_are_not_zero_concealment() -> None:
     assert between(reading(), told).concealment is None
 
 
-def test_the_buffer_delay_is_that_of_a_sample() -> None:
-    before = reading(buffer_delay_s=10.0, buffer_emitted=1000)
-    after = reading(50, buffer_delay_s=10.0 + 480 * 0.08, buffer_emitted=1480)
-    assert between(before, after).buffer_s == pytest.approx(0.08)
-    assert NOTHING.buffer_s == 0.0
-
-
 class TestInbound:
     def test_the_first_totals_only_begin_to_count(self) -> None:
         """They may be of hours that nobody looked at."""
@@ -99,6 +92,14 @@ class TestInbound:
         inbound.read({"A": reading(ssrc=1), "B": reading(ssrc=2)}, 0.0)
         got = inbound.read({"A": reading(95, 5, ssrc=1), "B": reading(100, 0, ssrc=2)}, 5.0)
         assert (got.expected, got.lost, got.seconds) == (200, 5, 5.0)
+
+    def test_the_jitter_is_a_mean_over_time(self) -> None:
+        """The worse of two tracks counts, since they share a link."""
+        inbound = Inbound()
+        for now, jitter_s in ((0.0, 0.5), (5.0, 0.01), (6.0, 0.04)):
+            low, high = reading(jitter_s=jitter_s / 2), reading(jitter_s=jitter_s)
+            inbound.read({"A": low, "B": high}, now)
+        assert inbound.lately.jitter_s == pytest.approx((5 * 0.01 + 0.04) / 6)
 
     def test_a_few_packets_are_no_loss(self) -> None:
         """One of the ten packets of a pause with DTX is not a loss of 10 %."""
@@ -179,8 +180,8 @@ def test_intervals_add_up_to_what_was_sent(steps: list[tuple[str, int]]) -> None
             lost=st.integers(-1000, 1000),
             samples=st.integers(0, 10**6),
             audible=st.integers(0, 10**6),
-            buffer_delay_s=st.floats(0, 1e6),
-            buffer_emitted=st.integers(0, 10**6),
+            seconds=st.floats(0, 1e6),
+            jitter=st.floats(0, 1e6),
         ),
         max_size=5,
     )
@@ -190,7 +191,7 @@ def test_shares_stay_shares(parts: list[Reception]) -> None:
     whole = sum(parts, NOTHING)
     for share in (whole.loss, whole.concealment):
         assert share is None or 0.0 <= share <= 1.0
-    assert whole.buffer_s >= 0.0
+    assert whole.jitter_s >= 0.0
 
 
 counts = st.none() | st.integers(0, 2**40)
@@ -207,15 +208,13 @@ counts = st.none() | st.integers(0, 2**40)
             samples=counts,
             concealed=counts,
             silent_concealed=counts,
-            buffer_delay_s=st.none() | st.floats(0, 1e9),
-            buffer_emitted=counts,
         )
     ]
     * 2
 )
 def test_no_totals_break_the_sums(before: LinkReading, after: LinkReading) -> None:
-    """Whatever a receiver tells, an interval has no negative packets, samples or delay."""
+    """Whatever a receiver tells, an interval has no negative packets or samples."""
     got = between(before, after)
-    assert min(got.expected, got.samples, got.audible, got.buffer_delay_s) >= 0
+    assert min(got.expected, got.samples, got.audible) >= 0
     assert got.audible <= got.samples
     assert got.loss is None or 0.0 <= got.loss <= 1.0

@@ -67,8 +67,6 @@ async def test_totals_of_a_receiver() -> None:
         total_samples_received=960_000,
         concealed_samples=48_000,
         silent_concealed_samples=12_000,
-        jitter_buffer_delay=640.0,
-        jitter_buffer_emitted_count=900_000,
     )
     found = await report(Room(), [Track("TR_1", entry)])  # type: ignore[arg-type,list-item]
     assert found.audio == {
@@ -80,8 +78,6 @@ async def test_totals_of_a_receiver() -> None:
             samples=960_000,
             concealed=48_000,
             silent_concealed=12_000,
-            buffer_delay_s=640.0,
-            buffer_emitted=900_000,
         )
     }
     assert found.video == {}
@@ -92,7 +88,7 @@ async def test_what_is_not_told_is_not_zero() -> None:
     room: Any = Room(inbound("TR_1", packets_received=5), pair(0.0, answered=0))
     found = await report(room, [Track("TR_1")] * FEW)  # type: ignore[list-item]
     reading = found.audio["TR_1"]
-    assert (reading.samples, reading.concealed, reading.buffer_delay_s) == (None, None, None)
+    assert (reading.samples, reading.concealed, reading.silent_concealed) == (None, None, None)
     assert found.rtt_s is None
 
 

@@ -50,6 +50,4 @@ class Wire:
             samples=self.samples,
             concealed=self.concealed,
             silent_concealed=self.silent,
-            buffer_delay_s=self.samples * 0.06,
-            buffer_emitted=self.samples,
         )

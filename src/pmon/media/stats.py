@@ -83,7 +83,6 @@ def _video(received: RtcStats.InboundRtp) -> VideoReading:
 def _audio(received: RtcStats.InboundRtp) -> LinkReading:
     # The SDK gives 0 for what libwebrtc does not tell.
     played = received.inbound.total_samples_received > 0
-    buffered = received.inbound.jitter_buffer_emitted_count > 0
     return LinkReading(
         ssrc=received.stream.ssrc,
         packets_received=received.received.packets_received,
@@ -92,8 +91,6 @@ def _audio(received: RtcStats.InboundRtp) -> LinkReading:
         samples=received.inbound.total_samples_received if played else None,
         concealed=received.inbound.concealed_samples if played else None,
         silent_concealed=received.inbound.silent_concealed_samples if played else None,
-        buffer_delay_s=received.inbound.jitter_buffer_delay if buffered else None,
-        buffer_emitted=received.inbound.jitter_buffer_emitted_count if buffered else None,
     )
 
 

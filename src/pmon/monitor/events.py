@@ -92,6 +92,7 @@ class LinkSummary(msgspec.Struct, frozen=True, kw_only=True):
     """That should have come."""
     loss: float
     """The share of them that did not (0-1)."""
+    jitter_s: float
     concealment: float | None = None
     """The share of the sound that was made up, audibly, where packets were missing (0-1)."""
     mos: float

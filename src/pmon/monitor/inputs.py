@@ -111,11 +111,9 @@ class LinkReading(msgspec.Struct, frozen=True, kw_only=True):
     packets_lost: int
     """Gaps in the sequence numbers that nothing filled; a packet that comes late takes one back."""
     jitter_s: float
+    """As of now (RFC 3550, 6.4.1)."""
     samples: int | None = None
     """Samples played out, whatever they were made of."""
     concealed: int | None = None
     """Those that were made up since nothing had come; silent ones, as in a DTX pause, included."""
     silent_concealed: int | None = None
-    buffer_delay_s: float | None = None
-    """Time in the jitter buffer, summed up over the ``buffer_emitted`` samples that left it."""
-    buffer_emitted: int | None = None

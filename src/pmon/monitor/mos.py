@@ -41,12 +41,17 @@ def mos(loss: float, delay_s: float) -> float:
 
 
 def heard_mos(received: Reception, rtt_s: float = 0.0) -> float:
-    """What this sounds like: lost is what was made up audibly, if that is known, for RED, FEC and
-    retransmissions bring back much of what the network lost. The delay is that from the server to
-    the ear; the way to the server is not known.
+    """What somebody's link makes of their speech.
+
+    Lost is what got lost and was made up audibly, as far as that is known: RED, FEC and
+    retransmissions bring back much of what the network lost. What is made up without a loss came
+    too late for this process, which may be its own fault. Nor is the delay that of its own
+    jitter buffer, which grows when it is busy, but of one that holds twice the jitter; the
+    participant's way to the server is not known.
     """
-    lost = received.loss if received.concealment is None else received.concealment
-    return round(mos(lost or 0.0, FRAME_S + received.buffer_s + rtt_s / 2), 2)
+    lost, concealed = received.loss or 0.0, received.concealment
+    unheard = lost if concealed is None else min(lost, concealed)
+    return round(mos(unheard, FRAME_S + 2 * received.jitter_s + rtt_s / 2), 2)
 
 
 def link_summary(received: Reception) -> LinkSummary | None:
@@ -58,6 +63,7 @@ def link_summary(received: Reception) -> LinkSummary | None:
         measured_s=round(received.seconds, 1),
         packets=received.expected,
         loss=round(received.loss, 4),
+        jitter_s=round(received.jitter_s, 4),
         concealment=None if concealment is None else round(concealment, 4),
         mos=heard_mos(received),
     )

@@ -160,9 +160,7 @@ class Paths:
         inbound, loss = self._inbound.get(identity), self._uplink_loss(identity)
         if loss is None or inbound is None:
             return {}
-        figures = {"loss": round(loss, 4)}
-        if inbound.jitter_s is not None:
-            figures["jitter_s"] = round(inbound.jitter_s, 4)
+        figures = {"loss": round(loss, 4), "jitter_s": round(inbound.lately.jitter_s, 4)}
         if self._suspected_since is not None:
             # What is heard may be worse than what they send.
             path = {} if self.own_loss is None else {"monitor_path_loss": round(self.own_loss, 4)}

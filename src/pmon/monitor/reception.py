@@ -32,8 +32,8 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
     """Played out; 0 if the receiver does not tell."""
     audible: int = 0
     """Samples that were made up where a packet was missing, and heard."""
-    buffer_delay_s: float = 0.0
-    buffer_emitted: int = 0
+    jitter: float = 0.0
+    """Jitter in seconds, times the seconds that it held."""
 
     def __add__(self, other: Reception) -> Reception:
         return Reception(
@@ -42,8 +42,7 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
             lost=self.lost + other.lost,
             samples=self.samples + other.samples,
             audible=self.audible + other.audible,
-            buffer_delay_s=self.buffer_delay_s + other.buffer_delay_s,
-            buffer_emitted=self.buffer_emitted + other.buffer_emitted,
+            jitter=self.jitter + other.jitter,
         )
 
     @property
@@ -57,9 +56,9 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
         return min(max(self.audible / self.samples, 0.0), 1.0) if self.samples > 0 else None
 
     @property
-    def buffer_s(self) -> float:
-        """How long a sample waited in the jitter buffer; 0 if it is not known."""
-        return self.buffer_delay_s / self.buffer_emitted if self.buffer_emitted > 0 else 0.0
+    def jitter_s(self) -> float:
+        """The mean jitter; 0 of no time."""
+        return self.jitter / self.seconds if self.seconds > 0 else 0.0
 
 
 NOTHING = Reception()
@@ -84,8 +83,6 @@ def between(before: LinkReading, after: LinkReading) -> Reception:
         lost=lost,
         samples=samples,
         audible=audible,
-        buffer_delay_s=max((after.buffer_delay_s or 0.0) - (before.buffer_delay_s or 0.0), 0.0),
-        buffer_emitted=max(_grown(before.buffer_emitted, after.buffer_emitted), 0),
     )
 
 
@@ -97,8 +94,6 @@ class Inbound:
     """What is received of one participant: all their microphones together, as they share a link."""
 
     def __init__(self) -> None:
-        self.jitter_s: float | None = None
-        """As last read, of the track that has most (RFC 3550, 6.4.1)."""
         self.lately = NOTHING
         """What was received within the window."""
         self._before: dict[str, tuple[float, LinkReading]] = {}
@@ -109,15 +104,15 @@ class Inbound:
 
         Returns what came since the totals before; the first ones of a track only begin to count.
         """
-        got, seconds = NOTHING, 0.0
+        got, seconds, jitter_s = NOTHING, 0.0, 0.0
         for sid, reading in readings.items():
             before = self._before.get(sid)
             if before is not None and now - before[0] <= STALE_S:
                 got += between(before[1], reading)
                 seconds = max(seconds, now - before[0])
-        got = msgspec.structs.replace(got, seconds=seconds)
+                jitter_s = max(jitter_s, reading.jitter_s)
+        got = msgspec.structs.replace(got, seconds=seconds, jitter=seconds * jitter_s)
         self._before = {sid: (now, reading) for sid, reading in readings.items()}
-        self.jitter_s = max((reading.jitter_s for reading in readings.values()), default=None)
         self._window.append((now, got))
         while now - self._window[0][0] > WINDOW_S:
             self._window.popleft()
