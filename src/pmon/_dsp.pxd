@@ -71,6 +71,7 @@ cdef struct mic_t:
     int level                           # thresholds that are active
     int64_t last[P56_LEVELS]            # tick at which the envelope was over so many
     int64_t blocks_heard                # since the start or mic_resume
+    int64_t blocks_sounding             # the same, without the silence before the first sound
     double recent_mean[MAX_CHANNELS][LOUDNESS_BLOCKS]
     double recent_square[MAX_CHANNELS][LOUDNESS_BLOCKS]
     double loudest                      # power of 100 ms since then; negative: there was none

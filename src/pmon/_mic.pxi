@@ -42,7 +42,7 @@ cdef void _mic_begin(mic_t *meter) noexcept nogil:
     meter.tick = meter.level = 0
     for i in range(P56_LEVELS):
         meter.last[i] = -P56_HANGOVER - 1
-    meter.blocks_heard = 0
+    meter.blocks_heard = meter.blocks_sounding = 0
     meter.loudest = -1.0
     for i in range(QUIETEST_WINDOWS):
         meter.quietest[i] = INFINITY
@@ -173,6 +173,8 @@ cdef inline void _mic_close_block(mic_t *meter) noexcept nogil:
     meter.blocks += 1
     meter.silent_blocks += power < SILENT
     meter.blocks_heard += 1
+    if power >= SILENT or meter.blocks_sounding:
+        meter.blocks_sounding += 1
     if meter.blocks_heard % 2 == 0 and meter.blocks_heard >= LOUDNESS_BLOCKS:
         _mic_hear_loudness(meter)
     _mic_open_block(meter)
@@ -195,7 +197,9 @@ cdef inline void _mic_hear_loudness(mic_t *meter) noexcept nogil:
         power = max(power, square / LOUDNESS_BLOCKS - mean * mean)
     power /= SCALE
     meter.loudest = max(meter.loudest, power)
-    meter.quietest[0] = min(meter.quietest[0], power)
+    # On a busy server a decoder may wait for its first packets for longer than what was left out.
+    if meter.blocks_sounding >= LOUDNESS_BLOCKS:
+        meter.quietest[0] = min(meter.quietest[0], power)
     if meter.blocks_heard % QUIETEST_BLOCKS == 0:
         for i in range(QUIETEST_WINDOWS - 1, 0, -1):
             meter.quietest[i] = meter.quietest[i - 1]
@@ -231,10 +235,10 @@ cdef mic_totals_t mic_totals(const mic_t *meter) noexcept nogil:
 
 
 cdef double mic_floor(const mic_t *meter) noexcept nogil:
-    """The power of the quietest 100 ms of the last 5 s; negative before there was a second."""
+    """The power of the quietest 100 ms of the last 5 s; negative before a second of sound."""
     cdef double least = meter.quietest[0]
     cdef int i
-    if meter.blocks_heard < 100:
+    if meter.blocks_sounding < 100:
         return -1.0
     for i in range(1, QUIETEST_WINDOWS):
         least = min(least, meter.quietest[i])
@@ -334,7 +338,9 @@ cdef class MicMeter:
     @property
     @cython.critical_section
     def floor_dbov(self) -> float | None:
-        """The quietest 100 ms of the last 5 s in dBov; None before there was a second."""
+        """The quietest 100 ms of the last 5 s in dBov, without the silence before the first sound
+        since the start or ``resume``; None before there was a second.
+        """
         cdef double power = mic_floor(&self.meter)
         return _dbov(power) if power >= 0 else None
 

@@ -199,6 +199,17 @@ class TestFloorAndLoudness:
         meter.process(int16(noise(0.01, -40)))
         assert meter.floor_dbov == pytest.approx(-40, abs=0.5)
 
+    def test_silence_before_the_first_sound_is_no_floor(self) -> None:
+        """A decoder that waits for packets makes it; after them it is a microphone's own."""
+        meter = measured(silence(3))
+        assert (meter.floor_dbov, meter.loudest_dbov) == (None, -127.0)
+        meter.process(int16(noise(0.9, -50)))
+        assert meter.floor_dbov is None
+        meter.process(int16(noise(1, -50)))
+        assert meter.floor_dbov == pytest.approx(-50, abs=0.6)
+        meter.process(int16(silence(1)))
+        assert meter.floor_dbov == -127.0
+
     def test_what_a_decoder_gives_before_it_works_is_left_out(self) -> None:
         """Silence at the start of a stream is no floor, and a crack in it no voice."""
         meter = measured(np.concatenate([noise(3, -40), tone(1, 1000, -10)]))

@@ -65,7 +65,7 @@ class TrackSummary(msgspec.Struct, frozen=True, kw_only=True):
     level_dbov: float | None = None
     """Active speech level (ITU-T P.56) of a microphone, where speech was heard; None without."""
     floor_dbov: float | None = None
-    """Its noise floor, the mean over what was heard; None if too little was."""
+    """Its noise floor, the median over what was heard; None if too little was."""
     clipped_ratio: float | None = None
     """The share of its active speech in the last decibel under full scale, where speech that is
     not cut off hardly is; None without speech."""

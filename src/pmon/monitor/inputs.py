@@ -85,7 +85,7 @@ class MicReading(msgspec.Struct, frozen=True, kw_only=True):
     silent_s: float
     """Near digital silence: under -97 dBov."""
     floor_dbov: float | None
-    """The quietest 100 ms of the last 5 s; None before there was a second."""
+    """The quietest 100 ms of the last 5 s; None before there was a second of sound."""
     loudest_dbov: float | None
     """The loudest 100 ms since the microphone was opened; None before there was one."""
     dc: float

@@ -33,8 +33,8 @@ class Microphone(msgspec.Struct):
     speech_energy: float = 0.0
     spoken: Stretch = msgspec.field(default_factory=Stretch)
     """All that was heard while somebody spoke."""
-    floor_s: float = 0.0
-    floor_sum: float = 0.0
+    floors: dict[int, float] = {}
+    """Seconds heard with each noise floor, in dBov."""
     silence: Silence = msgspec.field(default_factory=Silence)
     quiet: Quiet = msgspec.field(default_factory=Quiet)
     noise: Noise = msgspec.field(default_factory=Noise)
@@ -90,8 +90,8 @@ class Microphone(msgspec.Struct):
         if heard.speech_s > 0:
             self.spoken.add(heard)
         if reading.floor_dbov is not None:
-            self.floor_s += heard.heard_s
-            self.floor_sum += reading.floor_dbov * heard.heard_s
+            floor = round(reading.floor_dbov)
+            self.floors[floor] = self.floors.get(floor, 0.0) + heard.heard_s
         verdicts = (
             self.silence.read(heard, reading) if kind in SILENCE_JUDGED else None,
             self.quiet.read(heard, reading),
@@ -109,7 +109,13 @@ class Microphone(msgspec.Struct):
 
     @property
     def floor_dbov(self) -> float | None:
-        return round(self.floor_sum / self.floor_s, 1) if self.floor_s > 0 else None
+        """The median: where the stream dropped out for a moment the floor is that of silence."""
+        half_s = sum(self.floors.values()) / 2
+        for floor in sorted(self.floors):
+            half_s -= self.floors[floor]
+            if half_s <= 0:
+                return float(floor)
+        return None
 
     @property
     def clipped_ratio(self) -> float | None:
