@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import Dispatch, Join, StartWorker
 from test_processes import joined, media_processes, until
 
@@ -17,21 +18,22 @@ from pmon.media.phrases import phrases
 Line = dict[str, Any]
 
 
-async def replay(path: Path) -> list[Line]:
-    """As somebody does it who was sent the file."""
+async def replay(path: Path, remark: bytes = b"") -> list[Line]:
+    """As somebody does it who was sent the file; ``remark`` is what is told of it besides."""
     process = await asyncio.create_subprocess_exec(
         *(str(Path(sys.executable).with_name("pmon")), "analyze", "--replay", str(path)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     told, problems = await process.communicate()
-    assert (process.returncode, problems) == (0, b"")
+    assert process.returncode == 0
+    assert remark in problems if remark else not problems
     return [json.loads(line) for line in told.splitlines()]
 
 
 def traces(folder: Path) -> list[Path]:
-    """The oldest first."""
-    return sorted(folder.glob("trace-*.jsonl"), key=lambda path: path.stat().st_mtime)
+    """The oldest first, by the time in the name."""
+    return sorted(folder.glob("trace-*.jsonl"))
 
 
 def recorded(folder: Path) -> list[Line]:
@@ -91,3 +93,25 @@ async def test_the_traces_of_two_processes_tell_one_meeting(
     before, after = traces(tmp_path)
     assert b'"start_job"' in after.read_bytes()
     assert await replay(before) + await replay(after) == recorded(tmp_path)
+
+
+@pytest.mark.system
+async def test_a_process_that_hands_over_leaves_the_rest_to_the_other(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join, tmp_path: Path
+) -> None:
+    """Both are in the room for a while, and only one is believed."""
+    folders = {"PMON_TRACE": str(tmp_path), "PMON_RECORD": str(tmp_path)}
+    worker = await start_worker(PMON_MAX_RSS="30MiB", **folders)  # less than it takes
+    alice = await join("alice")
+    await dispatch()
+    await worker.wait("track_published")
+    first = media_processes(worker)
+    await worker.wait_for(lambda line: line["message"] == "replacing a media process", 30)
+    await until(lambda: media_processes(worker) and not set(media_processes(worker)) & set(first))
+    await asyncio.sleep(1)
+    await alice.say(phrases()["welcome"])
+    await worker.wait("speaking_stopped")
+    assert await worker.stop() == 0
+    before, after = traces(tmp_path)
+    told = await replay(before, b"another process goes on from here") + await replay(after)
+    assert told == recorded(tmp_path)

@@ -135,6 +135,20 @@ async def test_a_disk_that_takes_nothing_stops_traces_at_the_gap(
     assert path.read_bytes().count(b'"tick"') >= 90
 
 
+async def test_what_is_seen_after_a_handover_is_not_in_the_trace(tmp_path: Path) -> None:
+    """Nobody is told of it: the room is left, and another process goes on."""
+    traces = Traces(str(tmp_path))
+    monitor = traces.record("one", anchor(), opt_out=True)
+    told = meet(monitor)
+    traces.handed_over()
+    monitor.suspend(5.0)
+    monitor.end_all("shutdown", 6.0)
+    await traces.aclose()
+    *events, remark = replayed(files(tmp_path)[0])
+    assert events == told
+    assert "another process goes on" in remark.text
+
+
 def test_a_folder_that_takes_no_files_is_a_bad_setting(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match=r"PMON_TRACE \(--trace\): .*Not a directory"):

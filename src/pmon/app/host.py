@@ -117,6 +117,8 @@ class Host:
                 self._in_background(self._prepare(names))
             case HandOver():
                 self._each_room(lambda room: room.hand_over(now))
+                if self._traces is not None:
+                    self._traces.handed_over()
                 self._emit(HandedOver())
                 self._in_background(self._leave_and_say_so())
             case Drain():

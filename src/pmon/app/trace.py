@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import re
 import tempfile
+import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -55,6 +56,7 @@ class Traces:
         self._folder_bytes = folder_bytes
         self._left = folder_bytes
         self._told_full = False
+        self._sinks: weakref.WeakSet[_Sink] = weakref.WeakSet()
         self._version = importlib.metadata.version("pmon-livekit")
         # Twice: of those that stop, each has a last line.
         self._appender = Appender("trace", backlog=2 * BACKLOG)
@@ -71,6 +73,7 @@ class Traces:
         path = self._folder / _name(room)
         _log.info("tracing a room", room=room, path=str(path))
         sink = _Sink(self, room, path)
+        self._sinks.add(sink)
         return recorded(room, anchor, sink, opt_out=opt_out, version=self._version)
 
     def refusal(self, size: int) -> str | None:
@@ -86,6 +89,11 @@ class Traces:
     def append(self, path: Path, line: bytes) -> None:
         self._left -= len(line)
         self._appender.append(lambda: path, line)
+
+    def handed_over(self) -> None:
+        """Another process tells of all rooms from here on, and what this one sees is not told."""
+        for sink in list(self._sinks):
+            sink.stop("another process goes on from here")
 
     async def aclose(self) -> None:
         """Write what waits, for some seconds at most."""
@@ -114,7 +122,7 @@ class _Sink:
         if self.open:
             self.open = False
             self._traces.append(self._path, encode(Stopped(reason)))
-            _log.warning("the trace of a room stops", room=self._room, reason=reason)
+            _log.info("the trace of a room stops", room=self._room, reason=reason)
 
 
 def _size(folder: Path) -> int:
