@@ -580,6 +580,7 @@ class AnyMeeting(RuleBasedStateMachine):
                 assert event.session not in {session for session, _, _ in open_issues}
                 summary, coverage = event.summary, event.summary.coverage
                 assert summary.talk_time_s <= summary.duration_s + 0.01
+                assert summary.overlap_s <= summary.talk_time_s + 0.01
                 assert coverage.observed_s + coverage.unobserved_s == pytest.approx(
                     summary.duration_s, abs=0.01
                 )

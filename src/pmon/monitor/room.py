@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pmon.monitor import events as ev
+from pmon.monitor.attendance import Attendance
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.coverage import Coverage, RoomJob
 from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, TrackInfo, VideoReading
@@ -27,6 +28,7 @@ class RoomMonitor:
         """Everyone in the room, and those whose coming is waited for."""
         self.sessions = Sessions(room, anchor)
         self.coverage = Coverage(self.sessions)
+        self._attendance = Attendance(self.sessions)
         self._speech = Speech(self.sessions)
         self._owners: dict[str, Participant] = {}
         self._suspended_at = 0.0
@@ -176,6 +178,7 @@ class RoomMonitor:
             for lost in participant.lost.values():
                 lost.believe_at = float("inf")
             self._speech.close(participant, now)
+        self._attendance.pause(now)
         for session in self.sessions.all():
             session.suspend(now)
 
@@ -385,6 +388,7 @@ class RoomMonitor:
                 self._give_up(participant, now)
             if participant.left_at is not None and now >= participant.believe_leave_at:
                 self._leave(participant, participant.left_at, now)
+        self._attendance.tick(self.participants.values(), self.link is Link.CONNECTED, now)
         for session in self.sessions.all():
             self._tick_timeouts(session, now)
             watched = session.present and not session.participant.opted_out

@@ -9,6 +9,7 @@ import msgspec
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.conversation import Conversation, Exchange, RoomTalk
 from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, VideoReading
 from pmon.monitor.issues import RULES, Issues
 from pmon.monitor.ledger import NOTHING, Ledger, TrackLedger
@@ -34,6 +35,9 @@ class SessionState(msgspec.Struct, kw_only=True):
     waited_s: float = 0.0
     """How long the participant has been missing, while that could be seen."""
     talk: Talk
+    exchange: Exchange = msgspec.field(default_factory=Exchange)
+    room: RoomTalk = msgspec.field(default_factory=RoomTalk)
+    """Both as far as they are settled, some seconds behind unless the process was asked to go."""
     issues: Issues = msgspec.field(default_factory=Issues)
     ledger: Ledger = msgspec.field(default_factory=Ledger)
 
@@ -54,6 +58,7 @@ class Session:
         job: str,
         participant: Participant,
         watch: Watch,
+        conversation: Conversation,
         anchor: UtcAnchor,
         now: float,
         emit: Callable[[ev.AnyEvent], None],
@@ -73,8 +78,10 @@ class Session:
         self.present = state.present
         self.waited_s = state.waited_s
         self.talk = state.talk
+        self.exchange = state.exchange
         self.issues = state.issues
         self.ledger = state.ledger
+        self._conversation = conversation
         self._anchor = anchor
         self._turn_heard: ev.Heard = "pcm"
         """What the present turn, or the one before, rests on."""
@@ -119,6 +126,8 @@ class Session:
             present=self.present,
             waited_s=self.waited_s,
             talk=self.talk,
+            exchange=self.exchange,
+            room=self._conversation.room,
             issues=self.issues,
             ledger=self.ledger,
         )
@@ -252,11 +261,13 @@ class Session:
         began_at = self.talk.start(source, at)
         if began_at is not None:
             self._turn_heard = heard
+            self._conversation.started(self.participant.identity, self.id, began_at)
             self._tell.say_speaking(ev.SpeakingStarted, began_at, source, heard)
 
     def speech_stopped(self, source: str, at: float) -> None:
         turn = self.talk.stop(source, at)
         if turn is not None:
+            self._conversation.stopped(self.participant.identity, self.id, turn.ended_at)
             self._tell.say_speaking(
                 ev.SpeakingStopped,
                 turn.ended_at,
@@ -381,18 +392,25 @@ class Session:
         if missing or (connected and not self.present):
             self.waited_s += elapsed_s
 
-    def end(self, now: float, reason: ev.EndReason, share: float | None) -> None:
+    def end(self, now: float, reason: ev.EndReason, share: float | None, room: RoomTalk) -> None:
         self._tell.say_issues(self.issues.end(now), "session_ended")
-        self._tell.say(ev.SessionEnded, now, reason=reason, summary=self.summary(now, share))
+        self._tell.say(ev.SessionEnded, now, reason=reason, summary=self.summary(now, share, room))
 
-    def summary(self, now: float, share: float | None) -> ev.SessionSummary:
+    def summary(self, now: float, share: float | None, room: RoomTalk) -> ev.SessionSummary:
+        turns, talk_time_s = self.talk.turns, self.talk.talk_time_s(now)
         return ev.SessionSummary(
             started_at=self._anchor.at(self.started_at),
             duration_s=round(now - self.started_at, 3),
             present_s=round(self.ledger.present_s, 3),
-            talk_time_s=round(self.talk.talk_time_s(now), 3),
-            turns=self.talk.turns,
+            talk_time_s=round(talk_time_s, 3),
+            turns=turns,
+            mean_turn_s=round(talk_time_s / turns, 3) if turns else None,
             talk_share=None if share is None else round(share, 4),
+            overlap_s=round(self.exchange.overlap_s, 3),
+            interruptions=self.exchange.interruptions,
+            interrupted=self.exchange.interrupted,
+            partial=room.partial_at is not None and room.partial_at >= self.started_at,
+            room=room.summary(self._anchor),
             level_dbov=self.ledger.speech_dbov(),
             heard=self.ledger.heard,
             quality_s={k: round(v, 3) for k, v in self.ledger.quality.seconds.items()},
