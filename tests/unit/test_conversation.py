@@ -46,7 +46,7 @@ def speech(draw: st.DrawFn) -> list[Run]:
     runs, at = [], 0
     for _ in range(draw(st.integers(0, 6))):
         at += draw(st.one_of(st.integers(0, 90), st.integers(0, 1000)))
-        stop = at + draw(st.one_of(st.integers(0, 90), st.integers(0, 700)))
+        stop = at + draw(st.one_of(st.integers(1, 90), st.integers(1, 1500)))
         if stop >= CELLS:
             break
         runs.append(Run(at, stop, draw(LATE), draw(LATE)))
@@ -59,7 +59,7 @@ def cells(runs: list[Run]) -> set[int]:
 
 
 def turns(runs: list[Run]) -> list[tuple[int, int]]:
-    """Runs with the pauses between them closed that are no pauses. An empty one is a run, too."""
+    """Runs with the pauses between them closed that are no pauses."""
     joined: list[tuple[int, int]] = []
     for run in runs:
         if joined and (run.start - joined[-1][1]) * CELL_S < TURN_GAP_S:
