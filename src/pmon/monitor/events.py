@@ -57,9 +57,18 @@ class TrackSummary(msgspec.Struct, frozen=True, kw_only=True):
     frames: int | None = None
     """Decoded video frames; None for audio and for video that was not watched."""
     fps: float | None = None
-    """Mean decoded frames a second while live."""
+    """Mean decoded frames a second while live, of the lowest layer of a simulcast."""
+    harmonic_fps: float | None = None
+    """Mean weighted by time, which stalls weigh down as they weigh on a viewer."""
     freezes: int | None = None
-    """Freezes as the W3C defines them, counted by the receiver."""
+    """As the W3C defines them (webrtc-stats, freezeCount); None for a screen share, which sends no
+    frames while nothing changes.
+    """
+    frozen_s: float | None = None
+    """Time within them, while the track was watched."""
+    width: int | None = None
+    """Of the last frame received: of the lowest layer."""
+    height: int | None = None
     state: VideoStateName | None = None
 
 

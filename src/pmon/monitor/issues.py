@@ -25,7 +25,11 @@ class Rule(msgspec.Struct, frozen=True):
 RULES: dict[IssueKind, Rule] = {
     # The server judges a connection every 5 s: one more window keeps a single bad one quiet.
     "connection_poor": Rule(raise_after_s=5.0, resolve_after_s=5.0, cooldown_s=15.0),
-    "video_frozen": Rule(raise_after_s=10.0, resolve_after_s=0.0, cooldown_s=10.0),
+    # As long as a look at a picture waits for a frame. What they rest on is the state of a picture,
+    # which asks for evidence of its own, so the first other one resolves them.
+    "video_frozen": Rule(raise_after_s=9.5, resolve_after_s=0.0, cooldown_s=10.0),
+    "track_dry": Rule(raise_after_s=9.5, resolve_after_s=0.0, cooldown_s=10.0),
+    "video_low_fps": Rule(raise_after_s=10.0, resolve_after_s=0.0, cooldown_s=30.0),
     "session_long": Rule(raise_after_s=4 * 3600.0, resolve_after_s=0.0, cooldown_s=0.0),
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from pmon.monitor import events as ev
+from pmon.monitor import pictures
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.conversation import Conversation, Exchange, RoomTalk
 from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, VideoReading
@@ -333,20 +334,8 @@ class Session:
             return
         video = record.video
         self._video_is(record, video.judge(now), now)
-        if video.state in ("live", "low", "frozen"):
-            self._tell.say_issue(
-                self.issues.observe(
-                    "video_frozen",
-                    None if video.resting else video.state == "frozen",
-                    # Nothing is known of the time since.
-                    now if video.read_at is None else video.read_at,
-                    track_sid=track_sid,
-                    since=video.still_since,
-                    evidence={"frames": video.frames},
-                )
-            )
-        elif video.state != "unknown":
-            self._tell.say_issues(self.issues.end(now, track_sid=track_sid), f"track_{video.state}")
+        for change, reason in pictures.judge(self.issues, track_sid, video, now):
+            self._tell.say_issue(change, reason)
 
     def judge(self, now: float) -> None:
         """Look at the issues that time alone can raise or resolve."""
