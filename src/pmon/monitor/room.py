@@ -358,6 +358,12 @@ class RoomMonitor:
             session.quality(level, now, "server")
             session.judge(now)
 
+    def data(self, identity: str, now: float) -> None:
+        """Somebody sent data, or pressed a key of their telephone."""
+        participant = self.participants.get(identity)
+        for session in () if participant is None else self._watching(participant):
+            session.idle.active(now)
+
     def video(self, track_sid: str, reading: VideoReading | None, now: float) -> None:
         """The totals of a video receiver; None when it is gone for a reason of our own."""
         participant, track = self._track(track_sid)
@@ -378,6 +384,10 @@ class RoomMonitor:
         return self._owners.get(track_sid)
 
     # --- time
+
+    def settle(self, now: float) -> None:
+        """Nothing more will be told of the time until now: another process goes on from here."""
+        self.sessions.settle(now)
 
     def tick(self, now: float) -> None:
         """Let time pass: what is due happens. Call it at least once a second."""

@@ -11,6 +11,7 @@ from pmon.monitor import events as ev
 from pmon.monitor import pictures
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.conversation import Conversation, Exchange, RoomTalk
+from pmon.monitor.idle import Idle, sign_of_life
 from pmon.monitor.inputs import AudioReading, LostTrack, ParticipantInfo, VideoReading
 from pmon.monitor.issues import RULES, Issues
 from pmon.monitor.ledger import NOTHING, Ledger, TrackLedger
@@ -39,6 +40,7 @@ class SessionState(msgspec.Struct, kw_only=True):
     exchange: Exchange = msgspec.field(default_factory=Exchange)
     room: RoomTalk = msgspec.field(default_factory=RoomTalk)
     """Both as far as they are settled, some seconds behind unless the process was asked to go."""
+    idle: Idle = msgspec.field(default_factory=Idle)
     issues: Issues = msgspec.field(default_factory=Issues)
     ledger: Ledger = msgspec.field(default_factory=Ledger)
 
@@ -80,6 +82,7 @@ class Session:
         self.waited_s = state.waited_s
         self.talk = state.talk
         self.exchange = state.exchange
+        self.idle = state.idle
         self.issues = state.issues
         self.ledger = state.ledger
         self._conversation = conversation
@@ -129,6 +132,7 @@ class Session:
             talk=self.talk,
             exchange=self.exchange,
             room=self._conversation.room,
+            idle=self.idle,
             issues=self.issues,
             ledger=self.ledger,
         )
@@ -156,6 +160,7 @@ class Session:
     def connected(self, at: float) -> None:
         self.present = self.ever_present = True
         self.waited_s = 0.0
+        self.idle.active(at)
         self._tell.say(ev.ParticipantConnected, at)
 
     def disconnected(self, at: float, reason: str, waited_s: float) -> None:
@@ -199,6 +204,7 @@ class Session:
         if track.sid in self.ledger.tracks:  # it was there before an outage, or another process
             self.track_found(track, at)
             return
+        self.idle.active(at)
         self.ledger.tracks[track.sid] = TrackLedger.of(track, self.watch.speaking_threshold)
         self._tell.say(
             ev.TrackPublished,
@@ -251,6 +257,7 @@ class Session:
         record = self.ledger.tracks.get(track.sid)
         if record is not None:
             record.mute(track.muted)
+        self.idle.active(at)
         event = ev.TrackMuted if track.muted else ev.TrackUnmuted
         self._tell.say(event, at, track_sid=track.sid, kind=track.kind, source=track.source)
         self.judge_video(track.sid, at)
@@ -268,6 +275,7 @@ class Session:
     def speech_stopped(self, source: str, at: float) -> None:
         turn = self.talk.stop(source, at)
         if turn is not None:
+            self.idle.active(turn.ended_at)
             self._conversation.stopped(self.participant.identity, self.id, turn.ended_at)
             self._tell.say_speaking(
                 ev.SpeakingStopped,
@@ -348,6 +356,18 @@ class Session:
             )
         for track_sid in self.ledger.video_sids():
             self.judge_video(track_sid, now)
+        if self.watch.idle_after_s is not None:
+            self._judge_idle(self.watch.idle_after_s, now)
+
+    def _judge_idle(self, idle_after_s: float, now: float) -> None:
+        participant, speaking = self.participant, self.talk.speaking
+        sign = sign_of_life(participant, self.watch, self.ledger.tracks, speaking=speaking)
+        idle = self.idle.look(sign, idle_after_s, now)
+        self._tell.say_issue(
+            self.issues.observe(
+                "participant_idle", idle, now, since=self.idle.since, severity="info"
+            )
+        )
 
     def _judge_link(self, now: float) -> None:
         quality = self.ledger.quality
