@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from room_driver import Meeting, camera, microphone, person, seconds
 
 from pmon.monitor import events as ev
-from pmon.monitor.idle import Idle
+from pmon.monitor.idle import UNSEEN_S, Idle
 from pmon.monitor.inputs import TrackInfo, VideoReading
 
 
@@ -177,23 +177,29 @@ def test_it_goes_on_in_another_process() -> None:
     assert issues(other) == [("issue_resolved", 210)]
 
 
-@given(st.lists(st.tuples(st.sampled_from([True, False, None, "did"]), st.floats(0.1, 20.0))))
-def test_idle_is_never_said_within_the_time_of_a_sign(
-    steps: list[tuple[bool | str | None, float]],
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([False, False, False, True, None, "did"]), st.integers(1, 6)),
+        min_size=5,
+        max_size=60,
+    )
+)
+def test_idle_is_said_where_so_long_was_seen_without_a_sign_and_nowhere_else(
+    steps: list[tuple[bool | str | None, int]],
 ) -> None:
-    """Nor across time that nobody has seen, nor of what is not known."""
-    idle, now, known_since = Idle(), 0.0, 0.0
+    """Time that nobody has seen does not count, nor that of which nothing is known."""
+    idle, now, quiet_since, looked_at, did = Idle(), 0, 0, -100, False
     for step, wait_s in steps:
         now += wait_s
         if isinstance(step, str):
             idle.active(now)
-            known_since = now
+            quiet_since, did = now, True
             continue
-        said = idle.look(step, 30.0, now)
-        if step is not False:
-            known_since = now
-            assert said is (False if step else said)
-        if said:
-            assert now - known_since >= 30.0
-        if step is None:
-            assert said is not True
+        if step is not False or (now - looked_at > UNSEEN_S and not did):
+            quiet_since = now
+        said = idle.look(step, 10.0, now)
+        if step or did:
+            assert said is False
+        else:
+            assert said is (True if step is False and now - quiet_since >= 10 else None)
+        looked_at, did = now, False

@@ -17,7 +17,7 @@ def judge(
     """Bring the issues in line with ``video.state``; what changed, and why if it is over.
 
     A state that tells nothing of a kind neither raises nor resolves it: a frozen picture has no
-    rate, and between two looks nothing is known but what the last one found.
+    rate. Between two looks the state stands as of the last reading.
     """
     if video.state in ("muted", "encrypted", "ended"):
         for change in issues.end(now, track_sid=track_sid):
@@ -27,7 +27,7 @@ def judge(
         for kind in ("video_frozen", "video_low_fps"):
             for change in issues.end(now, kind=kind, track_sid=track_sid):
                 yield change, "track_dry"
-    known = {} if video.resting else _known(video)
+    known = _known(video)
     # What is known is known of the last reading; nothing is known of the time since.
     at = now if video.read_at is None else video.read_at
     for kind in KINDS:
