@@ -59,12 +59,16 @@ def _readings(entries: Iterable[RtcStats]) -> dict[str, VideoReading]:
             continue
         received = entry.inbound_rtp
         if received.stream.kind == "video" and received.inbound.track_identifier:
-            readings[received.inbound.track_identifier] = VideoReading(
-                frames=received.inbound.frames_decoded,
-                freezes=received.inbound.freeze_count,
-                delay_s=received.inbound.total_inter_frame_delay,
-                squared_delay_s2=received.inbound.total_squared_inter_frame_delay,
-                width=received.inbound.frame_width,
-                height=received.inbound.frame_height,
-            )
+            readings[received.inbound.track_identifier] = _video(received)
     return readings
+
+
+def _video(received: RtcStats.InboundRtp) -> VideoReading:
+    return VideoReading(
+        frames=received.inbound.frames_decoded,
+        freezes=received.inbound.freeze_count,
+        delay_s=received.inbound.total_inter_frame_delay,
+        squared_delay_s2=received.inbound.total_squared_inter_frame_delay,
+        width=received.inbound.frame_width,
+        height=received.inbound.frame_height,
+    )
