@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.events import RoomSummary
@@ -96,7 +97,7 @@ class RoomTalk(msgspec.Struct):
         )
 
 
-class _Speaker(msgspec.Struct):
+class _Speaker(msgspec.Struct, frozen=True):
     """Somebody who speaks, or did half a second ago."""
 
     began_at: float
@@ -192,7 +193,7 @@ class Conversation:
         fork = copy.copy(self)
         fork._own = copy.copy(self._own)
         fork._edges = self._edges.copy()
-        fork._speakers = {name: copy.copy(speaker) for name, speaker in self._speakers.items()}
+        fork._speakers = self._speakers.copy()
         fork._marks = self._marks.copy()
         fork._found = {}
         found = fork.settle(now)
@@ -235,28 +236,32 @@ class Conversation:
 
     def _start(self, identity: str, session: str) -> None:
         now = self._settled
-        speaker = self._speakers.get(identity)
-        if speaker is None:
-            speaker = self._speakers[identity] = _Speaker(began_at=now)
-        if not speaker.open:
-            if now - speaker.stopped_at >= TURN_GAP_S:
-                speaker.began_at = now
-                self._own.turns += 1
-            speaker.run = frozenset()
+        before = self._speakers.get(identity)
+        if before is not None and before.open:
+            began_at, run = before.began_at, before.run
+        else:
             self._speaking += 1
-        speaker.open |= {session}
-        speaker.run |= {session}
+            run = frozenset()
+            if before is not None and now - before.stopped_at < TURN_GAP_S:
+                began_at = before.began_at
+            else:
+                began_at = now
+                self._own.turns += 1
+        heard_by = frozenset() if before is None else before.open
+        self._speakers[identity] = _Speaker(
+            began_at=began_at, open=heard_by | {session}, run=run | {session}
+        )
         self._marks[session] = self._own.overlap_s
 
     def _stop(self, identity: str, session: str) -> None:
         speaker = self._speakers.get(identity)
         if speaker is None or session not in speaker.open:
             return
-        speaker.open -= {session}
         self._bill_overlap(session)
         del self._marks[session]
-        if not speaker.open:
-            speaker.stopped_at = self._settled
+        heard_by = speaker.open - {session}
+        self._speakers[identity] = replace(speaker, open=heard_by, stopped_at=self._settled)
+        if not heard_by:
             self._speaking -= 1
             self._tell(self._settled + SILENT_S, "silent", identity)
 

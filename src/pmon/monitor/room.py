@@ -137,6 +137,9 @@ class RoomMonitor:
         self.coverage.end(dispatch=dispatch)
 
     def end_all(self, reason: ev.EndReason, now: float) -> None:
+        for session in self.sessions.all():
+            session.finish_speech(now)
+        self.sessions.settle(now)  # once for all of them: nobody will be told of any more
         self._end_each(self.sessions.all(), reason, now)
         self.coverage.end()
 
