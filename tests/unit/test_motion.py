@@ -52,11 +52,13 @@ def test_stalls_too_short_for_a_freeze_show_all_the_same() -> None:
     assert motion.harmonic_fps == pytest.approx(11.3, abs=0.5)
 
 
-@pytest.mark.parametrize("gap_s", [3.5, 8.0, 40.0])
-def test_a_long_freeze_that_the_receiver_takes_for_a_pause_is_counted(gap_s: float) -> None:
-    """libwebrtc counts neither a freeze nor the delay: the worst would leave no trace at all."""
+@pytest.mark.parametrize(("gap_s", "counted"), [(3.5, 1), (8.0, 0), (40.0, 0)])
+def test_a_long_freeze_that_the_receiver_takes_for_a_pause_is_counted(
+    gap_s: float, counted: int
+) -> None:
+    """The worst ones would leave no trace among the freezes."""
     frames = steady(0.0, 20.0, 15.0) + steady(20.0 + gap_s, 40.0 + gap_s, 15.0)
-    assert Receiver(frames).at(100.0).freezes == 0
+    assert Receiver(frames).at(100.0).freezes == counted
     video = seen(Receiver(frames), 40.0 + gap_s)
     assert video.motion.freezes == 1
     assert video.frozen_s == pytest.approx(gap_s, abs=0.2)
@@ -69,7 +71,6 @@ def test_a_freeze_that_lasts_counts_as_long_as_it_has_lasted() -> None:
     video = seen(Receiver(steady(0.0, 20.0, 15.0)), 60.0)
     assert video.state == "frozen"
     assert video.frozen_s == pytest.approx(40.0, abs=2.1)
-    assert video.still_s(60.0) == pytest.approx(40.0, abs=2.1)
 
 
 @pytest.mark.parametrize("how", ["mute", "look", "outage"])
@@ -110,8 +111,8 @@ def test_another_receiver_counts_from_zero() -> None:
 def test_a_receiver_that_tells_no_delays_gives_no_harmonic_rate() -> None:
     """Not told is not zero."""
     motion = Motion()
-    motion.take(VideoReading(frames=10, freezes=0), 2.0, None)
-    motion.take(VideoReading(frames=40, freezes=1), 2.0, 2.0)
+    motion.take(VideoReading(frames=10, freezes=0), 2.0)
+    motion.take(VideoReading(frames=40, freezes=1), 2.0)
     assert motion.harmonic_fps is None
     assert (motion.mean_fps, motion.freezes) == (10.0, 1)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
+from itertools import pairwise
 
 from pmon.monitor.inputs import VideoReading
 
-INACTIVE_S = 3.0
-"""Without a frame for so long the receiver takes the stream for paused and forgets the last."""
+INACTIVE_S = 6.0
+"""Without a frame for so long the receiver takes the stream for paused: it counts no freeze then
+(seen with livekit 1.2.1: one of 6.1 s was counted, one of 14 s not), and the delay all the same."""
 
 
 def steady(start: float, stop: float, fps: float) -> list[float]:
@@ -20,14 +23,13 @@ class Receiver:
 
     def __init__(self, frames: list[float]) -> None:
         self.frames = frames
-        self.delays: list[float] = []
-        """Those that count, in the order of the frames; 0 where none does."""
+        self.delays = [0.0, *(b - a for a, b in pairwise(frames))]
         self.freezes: list[bool] = []
-        for i, at in enumerate(frames):
-            delay = at - frames[i - 1] if i else 0.0
+        recent: deque[float] = deque(maxlen=30)
+        for delay in self.delays:
             counts = 0 < delay < INACTIVE_S
-            self.delays.append(delay if counts else 0.0)
-            recent = [d for d in self.delays[-30:] if d]
+            if counts:
+                recent.append(delay)
             mean = sum(recent) / len(recent) if recent else 0.0
             frozen = counts and len(recent) >= 5 and delay >= max(3 * mean, mean + 0.15)
             self.freezes.append(frozen)

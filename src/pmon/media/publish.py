@@ -100,7 +100,7 @@ class SimulatedParticipant:
             self._start(FRAME_S, self._speak)
             await self.publish_microphone()
             if self._camera:
-                await self.publish_camera()
+                await self._publish_camera()
         except BaseException:
             await self.leave()
             raise
@@ -168,8 +168,7 @@ class SimulatedParticipant:
         """Send pictures again."""
         self._frozen = False
 
-    async def publish_camera(self) -> None:
-        """Publish a camera; ``join`` does it if one was asked for."""
+    async def _publish_camera(self) -> None:
         width, height = VIDEO_SIZE
         source = rtc.VideoSource(width, height)
         self._video_source = source

@@ -14,6 +14,7 @@ from livekit import rtc
 from livekit.rtc._proto.stats_pb2 import RtcStats
 
 from pmon.monitor.inputs import VideoReading
+from pmon.monitor.motion import NOTHING
 
 TIMEOUT_S = 5.0
 FEW = 4
@@ -27,11 +28,15 @@ async def video_readings(
 ) -> dict[str, VideoReading]:
     """The totals of these video receivers by track sid; without those that cannot be told.
 
-    Where they are many it is one report of all tracks of the room, and more receivers come along.
+    A receiver of which nothing has come yet stands in no report, so whoever is missing from one
+    has received nothing. Where they are many it is one report of all tracks of the room, and more
+    receivers come along.
     """
+    nothing = {track.sid: NOTHING for track in tracks}
     if len(tracks) >= FEW:
-        return await _of_room(room)
-    readings: dict[str, VideoReading] = {}
+        readings = await _of_room(room)
+        return {} if readings is None else nothing | readings
+    told: dict[str, VideoReading] = {}
     with suppress(TimeoutError):
         async with asyncio.timeout(TIMEOUT_S):
             # One by one: each question listens to all events of the SDK until it is answered, and
@@ -39,15 +44,16 @@ async def video_readings(
             for track in tracks:
                 # The SDK raises whatever it likes for a track that is gone; no data is no verdict.
                 with suppress(Exception):
-                    readings |= _readings(await track.get_stats())
-    return readings
+                    readings = _readings(await track.get_stats())
+                    told[track.sid] = readings.get(track.sid, NOTHING)
+    return told
 
 
-async def _of_room(room: rtc.Room) -> dict[str, VideoReading]:
+async def _of_room(room: rtc.Room) -> dict[str, VideoReading] | None:
     try:
         stats = await asyncio.wait_for(room.get_rtc_stats(), TIMEOUT_S)
     except (RuntimeError, TimeoutError):
-        return {}  # disconnected or reconnecting
+        return None  # disconnected or reconnecting
     # With one peer connection for both ways the receivers stand under the publisher's.
     return _readings((*stats.subscriber_stats, *stats.publisher_stats))
 

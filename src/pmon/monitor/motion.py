@@ -9,10 +9,8 @@ import msgspec
 from pmon.monitor.inputs import VideoReading
 
 NOTHING = VideoReading(frames=0, freezes=0)
-LEFT_OUT_S = 2.0
-"""So much more than the receiver's delays add up to has passed: it left a delay out. libwebrtc does
-once nothing has come for some 3 s, and counts no freeze then. Readings are 2 s apart, and both ends
-of what lies between two of them are a frame's time uncertain."""
+PAUSE_S = 5.0
+"""libwebrtc counts no freeze once nothing has come for so long: it takes the stream for paused."""
 
 
 class Motion(msgspec.Struct):
@@ -25,7 +23,7 @@ class Motion(msgspec.Struct):
     frames: int = 0
     freezes: int = 0
     """As the W3C defines them: a delay of three times the mean of the last 30, and of 150 ms more
-    than it (webrtc-stats, freezeCount).
+    than it (webrtc-stats, freezeCount). The receiver counts them, but for pauses.
     """
     frozen_s: float = 0.0
     """Time within freezes, up to the frame that ended each."""
@@ -47,11 +45,10 @@ class Motion(msgspec.Struct):
         self.counters = NOTHING
         self._leave_out = 0
 
-    def take(self, reading: VideoReading, elapsed_s: float | None, still_s: float | None) -> int:
+    def take(self, reading: VideoReading, elapsed_s: float | None) -> int:
         """Take the receiver's totals; returns how many frames are new.
 
-        ``elapsed_s`` is the time since the reading before, ``still_s`` since the one that brought
-        a frame; None if there was none or the time between does not count.
+        ``elapsed_s`` is the time since the reading before; None if that does not count.
         """
         if reading.frames < self.counters.frames:  # the track was subscribed again
             self.restart()
@@ -62,7 +59,7 @@ class Motion(msgspec.Struct):
             self._live_s += elapsed_s
             self._live_frames += new
         if not self._leave_out:
-            self._take_delays(before, reading, still_s)
+            self._take_delays(before, reading)
         elif new or self._leave_out > 1:
             self._leave_out -= 1
         return new
@@ -82,28 +79,18 @@ class Motion(msgspec.Struct):
         squared = self._squared_delay_s2
         return self._delay_s / squared if squared > 0 else None
 
-    def _take_delays(
-        self, before: VideoReading, reading: VideoReading, still_s: float | None
-    ) -> None:
+    def _take_delays(self, before: VideoReading, reading: VideoReading) -> None:
         freezes = max(0, reading.freezes - before.freezes)
+        if reading.frames and reading.delay_s is not None and reading.squared_delay_s2 is not None:
+            delay_s = max(0.0, reading.delay_s - (before.delay_s or 0.0))
+            squared = max(0.0, reading.squared_delay_s2 - (before.squared_delay_s2 or 0.0))
+            delays = reading.frames - before.frames - (0 if before.frames else 1)
+            if not freezes and frozen_s(1, delays, delay_s, squared) >= PAUSE_S:
+                freezes = 1
+            self.frozen_s += frozen_s(freezes, delays, delay_s, squared)
+            self._delay_s += delay_s
+            self._squared_delay_s2 += squared
         self.freezes += freezes
-        if not reading.frames or reading.delay_s is None or reading.squared_delay_s2 is None:
-            return
-        delay_s = reading.delay_s - (before.delay_s or 0.0)
-        squared = reading.squared_delay_s2 - (before.squared_delay_s2 or 0.0)
-        delays = reading.frames - before.frames - (0 if before.frames else 1)
-        if delays > 0 and still_s is not None and still_s - delay_s >= LEFT_OUT_S:
-            left_out_s = still_s - delay_s
-            self.freezes += 1
-            self.frozen_s += left_out_s
-            self._add(left_out_s, left_out_s**2)
-            delays -= 1
-        self.frozen_s += frozen_s(freezes, delays, delay_s, squared)
-        self._add(delay_s, squared)
-
-    def _add(self, delay_s: float, squared: float) -> None:
-        self._delay_s += delay_s
-        self._squared_delay_s2 += squared
 
 
 def frozen_s(freezes: int, delays: int, delay_s: float, squared: float) -> float:

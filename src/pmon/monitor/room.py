@@ -372,6 +372,8 @@ class RoomMonitor:
         participant, track = self._track(track_sid)
         if participant is None or track is None:
             return
+        if reading is not None and not reading.frames and track.video and track.video.frames:
+            return  # a receiver that has counted some does not forget them
         track.video = reading
         if reading is None or self.link is Link.CONNECTED:
             for session in self._watching(participant):

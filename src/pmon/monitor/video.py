@@ -50,7 +50,7 @@ class Video(msgspec.Struct):
     fps: float | None = None
     last_frame_at: float | None = None
     seen: bool = False
-    """Whether anything was ever received, so that the counters mean something."""
+    """Whether the receiver was ever asked, so that its counters mean something."""
     low_since: float | None = None
     """Since when there have been few frames; None while there are enough, or nobody knows."""
     _looking_since: float | None = None
@@ -99,9 +99,9 @@ class Video(msgspec.Struct):
         if self._looking_since is None:
             self._looking_since = now
         elapsed_s = None if self.read_at is None else now - self.read_at
-        new = self.motion.take(reading, elapsed_s, self.still_s(now))
+        new = self.motion.take(reading, elapsed_s)
+        self.seen = True
         if new:
-            self.seen = True
             self.last_frame_at = now
         if elapsed_s:
             self._window_s += elapsed_s
@@ -134,10 +134,6 @@ class Video(msgspec.Struct):
     def still_since(self) -> float | None:
         """Since when no frame came, as far as it was looked at."""
         return self._looking_since if self.last_frame_at is None else self.last_frame_at
-
-    def still_s(self, now: float) -> float | None:
-        """For how long no frame has come, if one had before."""
-        return None if self.last_frame_at is None else now - self.last_frame_at
 
     @property
     def frozen_s(self) -> float:
