@@ -101,6 +101,31 @@ async def test_a_camera_of_which_nothing_comes_is_dry_until_it_does(
     assert not worker.of("issue_raised", issue="video_frozen")
 
 
+@pytest.mark.system  # it waits for the next look, up to a minute later
+async def test_a_look_finds_a_dry_camera_and_the_next_that_it_is_not(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join
+) -> None:
+    """Between looks the server has dynacast pause the healthy one, whom each look wakes."""
+    worker = await start_worker(PMON_VIDEO="adaptive")
+    alice, _ = await join("alice", camera=True), await join("bob", camera=True)
+    await asyncio.sleep(2.0)
+    alice.freeze()
+    await asyncio.sleep(1.0)
+    await dispatch(monitoring_type="video")
+    await worker.wait("issue_raised", issue="track_dry", within_s=25)
+    alice.thaw()
+    await worker.wait("issue_resolved", issue="track_dry", within_s=80)
+    await asyncio.sleep(30.0)
+    assert await worker.stop() == 0
+    video = [e for e in worker.of("issue_raised") if e["issue"] != "connection_poor"]
+    assert [(e["participant"], e["issue"]) for e in video] == [("alice", "track_dry")]
+    states = {
+        name: [e["to"] for e in worker.of("video_state", participant=name)]
+        for name in ("alice", "bob")
+    }
+    assert states == {"alice": ["dry", "live"], "bob": ["live"]}
+
+
 async def test_freezes_and_their_length(
     start_worker: StartWorker, dispatch: Dispatch, join: Join
 ) -> None:
