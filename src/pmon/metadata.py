@@ -95,7 +95,7 @@ class CustomSettings(
 
     Durations are Go-style strings in the dispatch and seconds here and between processes.
     ``join_timeout_s`` and ``away_timeout_s`` fall back to ``inactivity_timeout_s``.
-    ``idle_after_s`` is checked and kept; nothing acts on it yet.
+    Only where ``idle_after_s`` is given is anybody called idle.
     """
 
     speaking_threshold: _Rms | None = None

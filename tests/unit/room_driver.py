@@ -92,10 +92,11 @@ class Meeting:
 
     made: ClassVar[list[Meeting]] = []
 
-    def __init__(self) -> None:
+    def __init__(self, room: str = "standup") -> None:
         self.now = 0.0
         self.trace = Trace()
-        self.monitor = recorded("standup", UtcAnchor(0.0, EPOCH), self.trace)
+        self.anchor = UtcAnchor(0.0, EPOCH)
+        self.monitor = recorded(room, self.anchor, self.trace)
         self.made.append(self)
         self.events: list[ev.AnyEvent] = []
         self.ended: list[EndedJob] = []

@@ -236,6 +236,31 @@ class TestLooks:
         self.look(meeting, 0.0, (10.0, 0))
         meeting.to(60.0)
         assert [state for _, state in self.states(meeting)] == ["dry"]
+        assert [e.issue for e in meeting.of(ev.IssueRaised)] == ["track_dry"]
+        self.look(meeting, 60.0, (2.0, 15))
+        assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["recovered"]
+
+    def test_a_slow_camera_is_told_by_the_second_look_and_recovers_by_the_second(
+        self, seen: Meeting
+    ) -> None:
+        """A look is too short to be sure of a rate."""
+        for minute, fps in enumerate((15, 2, 2, 2, 15, 15, 15)):
+            self.look(seen, 60.0 * (minute + 1), (2.0, fps))
+        seen.to(500.0)
+        assert [state for _, state in self.states(seen)] == ["live", "low", "live"]
+        (raised,), (resolved,) = seen.of(ev.IssueRaised), seen.of(ev.IssueResolved)
+        assert (raised.issue, resolved.issue) == ("video_low_fps", "video_low_fps")
+        assert 180.0 < seconds(raised) <= 182.0
+        assert 360.0 < seconds(resolved) <= 362.0
+
+    def test_a_screen_that_changes_now_and_then_is_not_low(self) -> None:
+        meeting = Meeting()
+        meeting.connected(person("ann", camera(source="screen_share")))
+        meeting.job("AJ_1", "ann")
+        self.total = 0
+        for minute in range(5):
+            self.look(meeting, 60.0 * minute, (2.0, 2))
+        assert [state for _, state in self.states(meeting)] == ["live"]
         assert not meeting.of(ev.IssueRaised)
 
     def test_what_a_look_found_does_not_outlive_the_connection(self, seen: Meeting) -> None:

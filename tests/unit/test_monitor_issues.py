@@ -89,7 +89,7 @@ class TestVideo:
         session = meeting.monitor.sessions.all()[0]
         video = session.ledger.tracks["TR_cam"].video
         assert video is not None
-        frames = video.frames
+        frames = video.motion.frames
         start = meeting.now
         while meeting.now < until:
             meeting.to(min(until, meeting.now + 2.0))

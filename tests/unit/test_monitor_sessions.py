@@ -465,10 +465,16 @@ class AnyMeeting(RuleBasedStateMachine):
         self.jobs = 0
         self.tracks = 0
 
-    @rule(who=NAMES, dispatch=st.sampled_from(["AD_1", "AD_2"]), away=st.sampled_from([1.0, 30.0]))
-    def job(self, who: str, dispatch: str, away: float) -> None:
+    @rule(
+        who=NAMES,
+        dispatch=st.sampled_from(["AD_1", "AD_2"]),
+        away=st.sampled_from([1.0, 30.0]),
+        idle=st.sampled_from([None, 20.0]),
+    )
+    def job(self, who: str, dispatch: str, away: float, idle: float | None) -> None:
         self.jobs += 1
-        self.meeting.job(f"AJ_{self.jobs}", who, dispatch, away_timeout_s=away)
+        job = f"AJ_{self.jobs}"
+        self.meeting.job(job, who, dispatch, away_timeout_s=away, idle_after_s=idle)
 
     @rule(who=NAMES, encrypted=st.booleans())
     def join(self, who: str, encrypted: bool) -> None:
@@ -512,6 +518,10 @@ class AnyMeeting(RuleBasedStateMachine):
     @rule(who=NAMES, level=st.sampled_from(["excellent", "poor", "lost", "unknown"]))
     def quality(self, who: str, level: ev.QualityLevel) -> None:
         self.meeting.monitor.quality(who, level, self.meeting.now)
+
+    @rule(who=NAMES)
+    def data(self, who: str) -> None:
+        self.meeting.monitor.data(who, self.meeting.now)
 
     @rule(who=NAMES, wish=st.sampled_from(["on", "off"]))
     def opt(self, who: str, wish: str) -> None:
@@ -580,6 +590,7 @@ class AnyMeeting(RuleBasedStateMachine):
                 assert event.session not in {session for session, _, _ in open_issues}
                 summary, coverage = event.summary, event.summary.coverage
                 assert summary.talk_time_s <= summary.duration_s + 0.01
+                assert summary.overlap_s <= summary.talk_time_s + 0.01
                 assert coverage.observed_s + coverage.unobserved_s == pytest.approx(
                     summary.duration_s, abs=0.01
                 )

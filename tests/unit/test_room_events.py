@@ -46,6 +46,15 @@ class Heard:
         ann = SimpleNamespace(identity="ann", attributes=told)
         self._sdk.emit("participant_attributes_changed", told, ann)
 
+    def sends(self, event: str, identity: str | None) -> None:
+        sender = None if identity is None else SimpleNamespace(identity=identity)
+        packet = (
+            rtc.SipDTMF(code=1, digit="1", participant=sender)  # type: ignore[arg-type]
+            if event == "sip_dtmf_received"
+            else rtc.DataPacket(data=b"hi", kind=rtc.DataPacketKind.KIND_LOSSY, participant=sender)  # type: ignore[arg-type]
+        )
+        self._sdk.emit(event, packet)
+
     async def summary(self) -> ev.SessionSummary:
         self.meeting.now = time.monotonic()
         summary = self.meeting.summary()
@@ -109,3 +118,15 @@ async def test_another_connection_counts_from_zero() -> None:
         heard.tier.play("TR_mic", silence(seconds), time.monotonic())
         heard.subscriptions.read(time.monotonic())
     assert (await heard.summary()).coverage.heard_s == 8.0
+
+
+@pytest.mark.parametrize("event", ["data_received", "sip_dtmf_received"])
+async def test_data_and_keys_are_signs_of_life(event: str) -> None:
+    heard = Heard()
+    (session,) = heard.meeting.monitor.sessions.all()
+    before = time.monotonic()
+    heard.sends(event, "ann")
+    assert session.idle.since is not None
+    assert session.idle.since >= before
+    heard.sends(event, None)  # from a server, which lives for ever
+    await heard.summary()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from livekit import rtc
 from livekit.rtc._proto.stats_pb2 import RtcStats
 from room_driver import Meeting, microphone, person
 
@@ -40,6 +41,7 @@ def pair(rtt_s: float, *, nominated: bool = True, answered: int = 3) -> RtcStats
 class Track:
     def __init__(self, sid: str, *entries: RtcStats) -> None:
         self.sid = sid
+        self.kind = rtc.TrackKind.KIND_AUDIO
         self.asked = 0
         self._entries = entries or (inbound(sid, packets_received=5),)
 

@@ -157,6 +157,7 @@ class WatchedRoom:
         """Say the last of everything: another process goes on from here."""
         self.connection.read(now)
         self.tick(now)
+        self.monitor.settle(now)
         self.checkpoint(self.monitor.sessions.all())
         self._emit = lambda _: None
 

@@ -86,6 +86,9 @@ class RoomEvents:
             "connection_quality_changed": self._on_quality,
         }
         listen(room, handlers, self._on_change, self._is_current)
+        # They may be many, and nothing has to be done at once.
+        signs = {"data_received": self._on_sign, "sip_dtmf_received": self._on_sign}
+        listen(room, signs, lambda: None, self._is_current)
 
     def greet(self, room: rtc.Room) -> None:
         """Tell of those who were active before the connection was; no event comes for them."""
@@ -165,6 +168,10 @@ class RoomEvents:
         named, now = {speaker.identity for speaker in speakers}, time.monotonic()
         self._monitor.speakers(named, now)
         self._subscriptions.speakers(named, now)
+
+    def _on_sign(self, packet: rtc.DataPacket | rtc.SipDTMF) -> None:
+        if packet.participant is not None:
+            self._monitor.data(packet.participant.identity, time.monotonic())
 
     def _on_quality(
         self, participant: rtc.Participant | None, quality: rtc.ConnectionQuality

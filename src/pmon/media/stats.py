@@ -15,6 +15,7 @@ from livekit import rtc
 from livekit.rtc._proto.stats_pb2 import CandidatePairStats, RtcStats
 
 from pmon.monitor.inputs import LinkReading, VideoReading
+from pmon.monitor.motion import NOTHING
 
 TIMEOUT_S = 5.0
 FEW = 4
@@ -34,10 +35,16 @@ class Report:
 
 
 async def report(room: rtc.Room, tracks: Sequence[rtc.RemoteTrack]) -> Report:
-    """Ask for these tracks; where they are many, all of the room's come along."""
-    if len(tracks) >= FEW:
-        return await _of_room(room)
+    """Ask for these tracks; where they are many, all of the room's come along.
+
+    A receiver of which nothing has come yet stands in no report, so a picture that is missing from
+    one has received nothing.
+    """
     found = Report()
+    if len(tracks) >= FEW:
+        if await _read_room(room, found):
+            _nothing_yet(tracks, found)
+        return found
     with suppress(TimeoutError):
         async with asyncio.timeout(TIMEOUT_S):
             # One by one: each question listens to all events of the SDK until it is answered, and
@@ -46,18 +53,24 @@ async def report(room: rtc.Room, tracks: Sequence[rtc.RemoteTrack]) -> Report:
                 # The SDK raises whatever it likes for a track that is gone; no data is no verdict.
                 with suppress(Exception):
                     _read(await track.get_stats(), found)
+                    _nothing_yet([track], found)
     return found
 
 
-async def _of_room(room: rtc.Room) -> Report:
-    found = Report()
+async def _read_room(room: rtc.Room, found: Report) -> bool:
     try:
         stats = await asyncio.wait_for(room.get_rtc_stats(), TIMEOUT_S)
     except (RuntimeError, TimeoutError):
-        return found  # disconnected or reconnecting
+        return False  # disconnected or reconnecting
     # With one peer connection for both ways the receivers stand under the publisher's.
     _read((*stats.subscriber_stats, *stats.publisher_stats), found)
-    return found
+    return True
+
+
+def _nothing_yet(tracks: Iterable[rtc.RemoteTrack], found: Report) -> None:
+    for track in tracks:
+        if track.kind == rtc.TrackKind.KIND_VIDEO:
+            found.video.setdefault(track.sid, NOTHING)
 
 
 def _read(entries: Iterable[RtcStats], found: Report) -> None:
@@ -76,7 +89,12 @@ def _read(entries: Iterable[RtcStats], found: Report) -> None:
 
 def _video(received: RtcStats.InboundRtp) -> VideoReading:
     return VideoReading(
-        frames=received.inbound.frames_decoded, freezes=received.inbound.freeze_count
+        frames=received.inbound.frames_decoded,
+        freezes=received.inbound.freeze_count,
+        delay_s=received.inbound.total_inter_frame_delay,
+        squared_delay_s2=received.inbound.total_squared_inter_frame_delay,
+        width=received.inbound.frame_width,
+        height=received.inbound.frame_height,
     )
 
 

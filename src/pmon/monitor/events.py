@@ -29,6 +29,9 @@ IssueKind = Literal[
     "mic_quiet",
     "mic_noisy",
     "mic_clipping",
+    "video_low_fps",
+    "track_dry",
+    "participant_idle",
     "session_long",
 ]
 Severity = Literal["info", "warning", "critical"]
@@ -58,9 +61,18 @@ class TrackSummary(msgspec.Struct, frozen=True, kw_only=True):
     frames: int | None = None
     """Decoded video frames; None for audio and for video that was not watched."""
     fps: float | None = None
-    """Mean decoded frames a second while live."""
+    """Mean decoded frames a second while live, of the lowest layer of a simulcast."""
+    harmonic_fps: float | None = None
+    """Mean weighted by time, which stalls weigh down as they weigh on a viewer."""
     freezes: int | None = None
-    """Freezes as the W3C defines them, counted by the receiver."""
+    """As the W3C defines them (webrtc-stats, freezeCount); None for a screen share, which sends no
+    frames while nothing changes.
+    """
+    frozen_s: float | None = None
+    """Time within them, while the track was watched."""
+    width: int | None = None
+    """Of the last frame received: of the lowest layer."""
+    height: int | None = None
     state: VideoStateName | None = None
     level_dbov: float | None = None
     """Active speech level (ITU-T P.56) of a microphone, where speech was heard; None without."""
@@ -114,6 +126,29 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """An unmuted microphone that the server was found not to hear, between two looks at it."""
 
 
+class RoomSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The conversation of a room, as far as this worker heard it, until now.
+
+    ``monitor/conversation`` says what counts as an overlap, an interruption and a silence.
+    """
+
+    since: datetime
+    observed_s: float
+    """Time in which somebody was there who was listened to."""
+    talk_s: float
+    """Time in which anybody spoke."""
+    overlap_s: float
+    """Time in which two or more spoke."""
+    longest_silence_s: float
+    """While somebody was there who was listened to."""
+    turns: int
+    interruptions: int
+    partial: bool
+    """Somebody was there for a while who may have spoken and was not listened to: watched by
+    another worker or by nobody, opted out, or watched for something else.
+    """
+
+
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a session amounted to; complete in ``session_ended``, so far until then."""
 
@@ -123,8 +158,23 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Time the participant was in the room, as far as it was observed."""
     talk_time_s: float
     turns: int
+    """Pauses under 0.3 s belong to a turn; its speech is told in parts all the same."""
+    mean_turn_s: float | None = None
+    """Talk time of a turn; None without turns."""
     talk_share: float | None
     """Its part of the talk time of all watched participants of the room; None if nobody spoke."""
+    overlap_s: float = 0.0
+    """Time in which somebody else spoke, too."""
+    interruptions: int = 0
+    """How often the participant interrupted somebody."""
+    interrupted: int = 0
+    """How often somebody interrupted the participant."""
+    partial: bool = False
+    """As of the room, since the session began: share, overlap and interruptions leave out those
+    who were not listened to.
+    """
+    room: RoomSummary | None = None
+    """None if nobody was listened to."""
     level_dbov: float | None
     """Mean power of the audio inside speech, in dBov (ITU-T G.100.1); None without speech."""
     heard: Heard | None

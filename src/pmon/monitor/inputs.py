@@ -96,7 +96,15 @@ class VideoReading(msgspec.Struct, frozen=True, kw_only=True):
     """The running totals of one video receiver."""
 
     frames: int
+    """Decoded."""
     freezes: int
+    delay_s: float | None = None
+    """Sum of the times between two decoded frames; None where that is not told."""
+    squared_delay_s2: float | None = None
+    """Sum of their squares."""
+    width: int = 0
+    height: int = 0
+    """Of the last frame, 0 before the first. pmon asks for the lowest of several layers."""
 
 
 class LinkReading(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,13 @@ class Rule(msgspec.Struct, frozen=True):
 RULES: dict[IssueKind, Rule] = {
     # The server judges a connection every 5 s: one more window keeps a single bad one quiet.
     "connection_poor": Rule(raise_after_s=5.0, resolve_after_s=5.0, cooldown_s=15.0),
-    "video_frozen": Rule(raise_after_s=10.0, resolve_after_s=0.0, cooldown_s=10.0),
+    # As long as a look at a picture waits for a frame. What they rest on is the state of a picture,
+    # which asks for evidence of its own, so the first other one resolves them.
+    "video_frozen": Rule(raise_after_s=9.5, resolve_after_s=0.0, cooldown_s=10.0),
+    "track_dry": Rule(raise_after_s=9.5, resolve_after_s=0.0, cooldown_s=10.0),
+    "video_low_fps": Rule(raise_after_s=10.0, resolve_after_s=0.0, cooldown_s=30.0),
+    # Idle for as long as the job says, and active at the first sign of life.
+    "participant_idle": Rule(raise_after_s=0.0, resolve_after_s=0.0, cooldown_s=0.0),
     # Microphones are judged by heard audio, which is counted in ``mic_faults``.
     "mic_silent": Rule(raise_after_s=0.0, resolve_after_s=0.0, cooldown_s=60.0),
     "mic_quiet": Rule(raise_after_s=0.0, resolve_after_s=0.0, cooldown_s=60.0),
@@ -102,6 +108,7 @@ class Issues(msgspec.Struct):
         if issue is None:
             if not bad:
                 return None
+            self._forget(now)
             issue = self._issues[key] = _Issue()
         if bad is None:
             issue.good_since = None
@@ -115,14 +122,24 @@ class Issues(msgspec.Struct):
     def end(
         self, now: float, *, kind: IssueKind | None = None, track_sid: str | None = None
     ) -> list[Change]:
-        """Resolve and forget what matches: everything, one kind, or one track's."""
+        """Resolve what matches: everything, one kind, or one track's. It may come again, but not
+        within its cooldown.
+        """
         changes = []
-        for key in list(self._issues):
+        for key, issue in self._issues.items():
             if (kind is None or key[0] == kind) and (track_sid is None or key[1] == track_sid):
-                issue = self._issues.pop(key)
+                issue.bad_since = issue.good_since = None
                 if issue.record is not None:
+                    issue.quiet_until = now + RULES[key[0]].cooldown_s
                     changes.append(_resolve(issue, issue.record, now))
+        self._forget(now)
         return changes
+
+    def _forget(self, now: float) -> None:
+        """Drop what has nothing to say any more: tracks come and go."""
+        for key, issue in list(self._issues.items()):
+            if issue.record is None and issue.bad_since is None and issue.quiet_until <= now:
+                del self._issues[key]
 
     def _bad(
         self,
@@ -145,7 +162,10 @@ class Issues(msgspec.Struct):
         if not ripe or now < issue.quiet_until:
             return None
         issue.record = Record(key[0], key[1], severity, issue.bad_since, now)
-        self.records = [*self.records[1 - self.KEPT :], issue.record]
+        self.records = [*self.records, issue.record]
+        if len(self.records) > self.KEPT:
+            ended = (i for i, record in enumerate(self.records) if record.ended_at is not None)
+            del self.records[next(ended, 0)]
         return _change("raised", issue.record, now, evidence)
 
     def _good(self, key: Key, issue: _Issue, now: float) -> Change | None:

@@ -47,7 +47,7 @@ class TrackLedger(msgspec.Struct):
         video = None
         if track.is_video:
             video = Video(track.source, track.encrypted, track.muted)
-            video.counters = track.video or video.counters
+            video.motion.counters = track.video or video.motion.counters
         return cls(
             sid=track.sid,
             kind=track.kind,
@@ -95,7 +95,6 @@ class TrackLedger(msgspec.Struct):
 
     def summary(self) -> ev.TrackSummary:
         video = self.video if self.video is not None and self.video.seen else None
-        mean_fps = None if video is None else video.mean_fps
         return ev.TrackSummary(
             track_sid=self.sid,
             kind=self.kind,
@@ -103,13 +102,11 @@ class TrackLedger(msgspec.Struct):
             encrypted=self.encrypted,
             published_s=round(self.published_s, 3),
             muted_s=round(self.muted_s, 3),
-            frames=None if video is None else video.frames,
-            fps=None if mean_fps is None else round(mean_fps, 1),
-            freezes=None if video is None else video.freezes,
             state=None if self.video is None else self.video.state,
             level_dbov=None if self.mic is None else self.mic.level_dbov,
             floor_dbov=None if self.mic is None else self.mic.floor_dbov,
             clipped_ratio=None if self.mic is None else self.mic.clipped_ratio,
+            **({} if video is None else video.summary()),
         )
 
 

@@ -201,6 +201,11 @@ class Participant:
         return self.kind != "sip" or self.attributes.get("sip.callStatus", "active") == "active"
 
     @property
+    def may_speak(self) -> bool:
+        """Whether a microphone is on, and nobody is only being called."""
+        return self.in_call and self.rests_on is not None
+
+    @property
     def on_server_word(self) -> bool:
         """Whether the server's word is all there is: a microphone is on and none can be decoded."""
         found = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pmon.monitor import events as ev
+from pmon.monitor.attendance import Attendance
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.coverage import Coverage, RoomJob
 from pmon.monitor.inputs import (
@@ -37,6 +38,7 @@ class RoomMonitor:
         self.sessions = Sessions(room, anchor)
         self.coverage = Coverage(self.sessions)
         self.levels = Levels(self.participants, self._watching)
+        self._attendance = Attendance(self.sessions)
         self._speech = Speech(self.sessions)
         self._owners: dict[str, Participant] = {}
         self._suspended_at = 0.0
@@ -145,6 +147,9 @@ class RoomMonitor:
         self.coverage.end(dispatch=dispatch)
 
     def end_all(self, reason: ev.EndReason, now: float) -> None:
+        for session in self.sessions.all():
+            session.finish_speech(now)
+        self.sessions.settle(now)  # once for all of them: nobody will be told of any more
         self._end_each(self.sessions.all(), reason, now)
         self.coverage.end()
 
@@ -185,6 +190,7 @@ class RoomMonitor:
             for lost in participant.lost.values():
                 lost.believe_at = float("inf")
             self._speech.close(participant, now)
+        self._attendance.pause(now)
         for session in self.sessions.all():
             session.suspend(now)
 
@@ -391,11 +397,19 @@ class RoomMonitor:
         if self.link is Link.CONNECTED:
             self.levels.received(heard, rtt_s, now)
 
+    def data(self, identity: str, now: float) -> None:
+        """Somebody sent data, or pressed a key of their telephone."""
+        participant = self.participants.get(identity)
+        for session in () if participant is None else self._watching(participant):
+            session.idle.active(now)
+
     def video(self, track_sid: str, reading: VideoReading | None, now: float) -> None:
         """The totals of a video receiver; None when it is gone for a reason of our own."""
         participant, track = self._track(track_sid)
         if participant is None or track is None:
             return
+        if reading is not None and not reading.frames and track.video and track.video.frames:
+            return  # a receiver that has counted some does not forget them
         track.video = reading
         if reading is None or self.link is Link.CONNECTED:
             for session in self._watching(participant):
@@ -412,6 +426,10 @@ class RoomMonitor:
 
     # --- time
 
+    def settle(self, now: float) -> None:
+        """Nothing more will be told of the time until now: another process goes on from here."""
+        self.sessions.settle(now)
+
     def tick(self, now: float) -> None:
         """Let time pass: what is due happens. Call it at least once a second."""
         self._advance(self.sessions.all(), now)
@@ -422,6 +440,7 @@ class RoomMonitor:
             if participant.left_at is not None and now >= participant.believe_leave_at:
                 self._leave(participant, participant.left_at, now)
         self.levels.tick(now)
+        self._attendance.tick(self.participants.values(), self.link is Link.CONNECTED, now)
         for session in self.sessions.all():
             self._tick_timeouts(session, now)
             watched = session.present and not session.participant.opted_out

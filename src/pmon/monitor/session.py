@@ -8,7 +8,10 @@ from collections.abc import Callable
 import msgspec
 
 from pmon.monitor import events as ev
+from pmon.monitor import pictures
 from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.conversation import Conversation, Exchange, RoomTalk
+from pmon.monitor.idle import Idle, sign_of_life
 from pmon.monitor.inputs import (
     AudioReading,
     LostTrack,
@@ -43,6 +46,10 @@ class SessionState(msgspec.Struct, kw_only=True):
     waited_s: float = 0.0
     """How long the participant has been missing, while that could be seen."""
     talk: Talk
+    exchange: Exchange = msgspec.field(default_factory=Exchange)
+    room: RoomTalk = msgspec.field(default_factory=RoomTalk)
+    """Both as far as they are settled, some seconds behind unless the process was asked to go."""
+    idle: Idle = msgspec.field(default_factory=Idle)
     issues: Issues = msgspec.field(default_factory=Issues)
     ledger: Ledger = msgspec.field(default_factory=Ledger)
 
@@ -63,6 +70,7 @@ class Session:
         job: str,
         participant: Participant,
         watch: Watch,
+        conversation: Conversation,
         anchor: UtcAnchor,
         now: float,
         emit: Callable[[ev.AnyEvent], None],
@@ -82,8 +90,11 @@ class Session:
         self.present = state.present
         self.waited_s = state.waited_s
         self.talk = state.talk
+        self.exchange = state.exchange
+        self.idle = state.idle
         self.issues = state.issues
         self.ledger = state.ledger
+        self._conversation = conversation
         self._anchor = anchor
         self._turn_heard: ev.Heard = "pcm"
         """What the present turn, or the one before, rests on."""
@@ -128,6 +139,9 @@ class Session:
             present=self.present,
             waited_s=self.waited_s,
             talk=self.talk,
+            exchange=self.exchange,
+            room=self._conversation.room,
+            idle=self.idle,
             issues=self.issues,
             ledger=self.ledger,
         )
@@ -155,6 +169,7 @@ class Session:
     def connected(self, at: float) -> None:
         self.present = self.ever_present = True
         self.waited_s = 0.0
+        self.idle.active(at)
         self._tell.say(ev.ParticipantConnected, at)
 
     def disconnected(self, at: float, reason: str, waited_s: float) -> None:
@@ -199,6 +214,7 @@ class Session:
         if track.sid in self.ledger.tracks:  # it was there before an outage, or another process
             self.track_found(track, at)
             return
+        self.idle.active(at)
         self.ledger.tracks[track.sid] = TrackLedger.of(track, self.watch.speaking_threshold)
         self._tell.say(
             ev.TrackPublished,
@@ -249,6 +265,7 @@ class Session:
         if track.muted:
             self.speech_stopped(track.sid, at)
         record = self.ledger.tracks.get(track.sid)
+        self.idle.active(at)
         event = ev.TrackMuted if track.muted else ev.TrackUnmuted
         self._tell.say(event, at, track_sid=track.sid, kind=track.kind, source=track.source)
         if record is not None and record.mute(track.muted):
@@ -262,11 +279,14 @@ class Session:
         began_at = self.talk.start(source, at)
         if began_at is not None:
             self._turn_heard = heard
+            self._conversation.started(self.participant.identity, self.id, began_at)
             self._tell.say_speaking(ev.SpeakingStarted, began_at, source, heard)
 
     def speech_stopped(self, source: str, at: float) -> None:
         turn = self.talk.stop(source, at)
         if turn is not None:
+            self.idle.active(turn.ended_at)
+            self._conversation.stopped(self.participant.identity, self.id, turn.ended_at)
             self._tell.say_speaking(
                 ev.SpeakingStopped,
                 turn.ended_at,
@@ -382,20 +402,8 @@ class Session:
             return
         video = record.video
         self._video_is(record, video.judge(now), now)
-        if video.state in ("live", "low", "frozen"):
-            self._tell.say_issue(
-                self.issues.observe(
-                    "video_frozen",
-                    None if video.resting else video.state == "frozen",
-                    # Nothing is known of the time since.
-                    now if video.read_at is None else video.read_at,
-                    track_sid=track_sid,
-                    since=video.still_since,
-                    evidence={"frames": video.frames},
-                )
-            )
-        elif video.state != "unknown":
-            self._tell.say_issues(self.issues.end(now, track_sid=track_sid), f"track_{video.state}")
+        for change, reason in pictures.judge(self.issues, track_sid, video, now):
+            self._tell.say_issue(change, reason)
 
     def judge(self, now: float) -> None:
         """Look at the issues that time alone can raise or resolve."""
@@ -408,6 +416,18 @@ class Session:
             )
         for track_sid in self.ledger.video_sids():
             self.judge_video(track_sid, now)
+        if self.watch.idle_after_s is not None:
+            self._judge_idle(self.watch.idle_after_s, now)
+
+    def _judge_idle(self, idle_after_s: float, now: float) -> None:
+        participant, speaking = self.participant, self.talk.speaking
+        sign = sign_of_life(participant, self.watch, self.ledger.tracks, speaking=speaking)
+        idle = self.idle.look(sign, idle_after_s, now)
+        self._tell.say_issue(
+            self.issues.observe(
+                "participant_idle", idle, now, since=self.idle.since, severity="info"
+            )
+        )
 
     def _judge_link(self, now: float) -> None:
         quality, participant = self.ledger.quality, self.participant
@@ -445,18 +465,25 @@ class Session:
         if missing or (connected and not self.present):
             self.waited_s += elapsed_s
 
-    def end(self, now: float, reason: ev.EndReason, share: float | None) -> None:
+    def end(self, now: float, reason: ev.EndReason, share: float | None, room: RoomTalk) -> None:
         self._tell.say_issues(self.issues.end(now), "session_ended")
-        self._tell.say(ev.SessionEnded, now, reason=reason, summary=self.summary(now, share))
+        self._tell.say(ev.SessionEnded, now, reason=reason, summary=self.summary(now, share, room))
 
-    def summary(self, now: float, share: float | None) -> ev.SessionSummary:
+    def summary(self, now: float, share: float | None, room: RoomTalk) -> ev.SessionSummary:
+        turns, talk_time_s = self.talk.turns, self.talk.talk_time_s(now)
         return ev.SessionSummary(
             started_at=self._anchor.at(self.started_at),
             duration_s=round(now - self.started_at, 3),
             present_s=round(self.ledger.present_s, 3),
-            talk_time_s=round(self.talk.talk_time_s(now), 3),
-            turns=self.talk.turns,
+            talk_time_s=round(talk_time_s, 3),
+            turns=turns,
+            mean_turn_s=round(talk_time_s / turns, 3) if turns else None,
             talk_share=None if share is None else round(share, 4),
+            overlap_s=round(self.exchange.overlap_s, 3),
+            interruptions=self.exchange.interruptions,
+            interrupted=self.exchange.interrupted,
+            partial=room.partial_at is not None and room.partial_at >= self.started_at,
+            room=room.summary(self._anchor),
             level_dbov=self.ledger.speech_dbov(),
             heard=self.ledger.heard,
             quality_s={k: round(v, 3) for k, v in self.ledger.quality.seconds.items()},

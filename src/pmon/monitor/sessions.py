@@ -6,6 +6,7 @@ import msgspec
 
 from pmon.monitor import events as ev
 from pmon.monitor.clock import UtcAnchor
+from pmon.monitor.conversation import Conversation
 from pmon.monitor.participant import Participant
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.watch import Watch
@@ -30,10 +31,12 @@ class Sessions:
         self.room_sid = ""
         self.events: list[ev.AnyEvent] = []
         self.ended_jobs: list[EndedJob] = []
+        self.conversation = Conversation()
         self.stirred: set[str] = set()
         """The identities of whom something changed that says what is wanted of their tracks."""
         self._anchor = anchor
         self._sessions: dict[tuple[str, str], Session] = {}
+        self._by_id: dict[str, Session] = {}
         self._own_jobs: set[str] = set()
         """Jobs of one session, which end with it; a room job outlives its sessions."""
         self._by_identity: dict[str, list[Session]] = {}
@@ -54,6 +57,17 @@ class Sessions:
     def of_job(self, job: str) -> list[Session]:
         """The sessions that a job stands for, unless a newer job took them over."""
         return [s for s in self._sessions.values() if s.job == job]
+
+    def listened_to(self, participant: Participant) -> bool:
+        """Whether any session listens to somebody."""
+        listening = self._by_identity.get(participant.identity, ())
+        return not participant.opted_out and any(s.present and s.watch.audio for s in listening)
+
+    def settle(self, until: float) -> None:
+        """Give every session what came of the conversation up to then."""
+        for session, exchange in self.conversation.settle(until).items():
+            if session in self._by_id:
+                self._by_id[session].exchange.add(exchange)
 
     def has(self, identity: str, dispatch: str) -> bool:
         """Whether somebody is watched for this dispatch."""
@@ -109,12 +123,13 @@ class Sessions:
             job=job,
             participant=participant,
             watch=watch,
+            conversation=self.conversation,
             anchor=self._anchor,
             now=now,
             emit=self.events.append,
             state=state,
         )
-        self._sessions[participant.identity, dispatch] = session
+        self._sessions[participant.identity, dispatch] = self._by_id[session.id] = session
         if own_job:
             self._own_jobs.add(job)
         self._by_identity.setdefault(participant.identity, []).append(session)
@@ -123,6 +138,7 @@ class Sessions:
             session.start(now)
         else:
             session.resume()
+            self.conversation.recall(state.room)
             self.not_whole()
         return session
 
@@ -133,9 +149,11 @@ class Sessions:
         identity = session.participant.identity
         self.stirred.add(identity)
         session.finish_speech(now)
-        session.end(now, reason, self.talk_share(session, now))
+        unsettled, room = self.conversation.as_of(now, session.id)
+        session.exchange.add(unsettled)
+        session.end(now, reason, self.talk_share(session, now), room)
         self._remember_talk(session.participant, session.talk.talk_time_s())
-        del self._sessions[identity, session.dispatch]
+        del self._sessions[identity, session.dispatch], self._by_id[session.id]
         self._by_identity[identity].remove(session)
         if not self._by_identity[identity]:
             del self._by_identity[identity]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+TURN_GAP_S = 0.3
+"""A pause under this belongs to the turn; it is no talk time all the same."""
+
 
 class Turn(msgspec.Struct, frozen=True):
-    """A finished turn, in monotonic seconds."""
+    """A finished run of speech, in monotonic seconds."""
 
     started_at: float
     ended_at: float
@@ -24,11 +27,14 @@ class Talk(msgspec.Struct):
 
     since: float
     turns: int = 0
+    """Runs that lie less than ``TURN_GAP_S`` apart are one."""
     _billed_until: float = float("-inf")
     _started_at: float = float("-inf")
     _latest_end: float = float("-inf")
     _open: set[str] = set()
     _talk_time_s: float = 0.0
+    _goes_on: bool = False
+    """The open run belongs to the turn before."""
 
     @property
     def speaking(self) -> bool:
@@ -48,6 +54,7 @@ class Talk(msgspec.Struct):
         # An onset is dated back, so it may lie before the end of the turn before or the session.
         self._started_at = max(at, self._billed_until, self.since)
         self._latest_end = self._started_at
+        self._goes_on = self._started_at - self._billed_until < TURN_GAP_S
         return self._started_at
 
     def stop(self, source: str, at: float) -> Turn | None:
@@ -61,7 +68,8 @@ class Talk(msgspec.Struct):
         turn = Turn(self._started_at, self._latest_end)
         self._billed_until = turn.ended_at
         self._talk_time_s += turn.duration_s
-        self.turns += 1
+        if not self._goes_on:
+            self.turns += 1
         return turn
 
     def talk_time_s(self, now: float | None = None) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from pmon.monitor.events import TrackSource, VideoStateName
 from pmon.monitor.inputs import VideoReading
+from pmon.monitor.motion import Motion
 
 FROZEN_AFTER_S = 3.0
 """Without a frame for so long a picture is called frozen; the issue comes later (RULES)."""
@@ -17,12 +20,19 @@ LOOK_S = 9.5
 """A look now and then that got no frame, or saw frames stop, says so after so long: a camera that
 nobody watched takes some seconds to send again. A little under what the look waits."""
 LOW_FPS = 5.0
-"""A camera under this many frames a second in two readings running is low."""
+"""A camera under this many frames a second is low. It is the lowest of its layers that is received:
+a slower one than the others, and yet not so slow by itself."""
+NOT_LOW_FPS = 7.0
+"""One that was low is so until it has this many."""
+OVER_S = 1.2
+"""Frames a second are reckoned over so long at least, which fits into a look of 2 s."""
+RUNNING = 2
+"""So many times in a row they must say the same; between two looks a minute has passed."""
 
 KNOWN = ("live", "low", "frozen", "dry")
 """States that frames, or their absence, have shown."""
 SCREEN: tuple[TrackSource, ...] = ("screen_share",)
-"""A screen that does not change sends no frames and is not frozen."""
+"""A screen that does not change sends no frames: it is neither frozen nor low."""
 
 
 class Video(msgspec.Struct):
@@ -35,22 +45,21 @@ class Video(msgspec.Struct):
     source: TrackSource
     encrypted: bool
     muted: bool
-    counters: VideoReading = VideoReading(frames=0, freezes=0)
-    """The receiver's, which may be older than the session: what it had counted by then is not
-    the session's.
-    """
+    motion: Motion = msgspec.field(default_factory=Motion)
     state: VideoStateName = "unknown"
     fps: float | None = None
-    frames: int = 0
-    freezes: int = 0
     last_frame_at: float | None = None
     seen: bool = False
-    """Whether anything was ever received, so that the counters mean something."""
-    _live_s: float = 0.0
-    _live_frames: int = 0
+    """Whether the receiver was ever asked, so that its counters mean something."""
+    low_since: float | None = None
+    """Since when there have been few frames; None while there are enough, or nobody knows."""
     _looking_since: float | None = None
     read_at: float | None = None
-    _low_readings: int = 0
+    _window_s: float = 0.0
+    _window_frames: int = 0
+    _turning: int = 0
+    """How many times in a row the rate has said that low is not low any more, or the reverse."""
+    _turned_at: float = 0.0
     resting: bool = False
     """Between two looks: what the last one found stands."""
     _look_at: float | None = None
@@ -68,6 +77,7 @@ class Video(msgspec.Struct):
     def mute(self, muted: bool) -> None:
         self.muted = muted
         self._look_again()
+        self._forget_rate()
 
     def interrupted(self) -> None:
         """Nothing is received for a while; the receiver stays, and so do its counters."""
@@ -75,34 +85,29 @@ class Video(msgspec.Struct):
 
     def unwatched(self) -> None:
         """The receiver is gone for a reason of our own; the next one counts from zero."""
-        self.counters = VideoReading(frames=0, freezes=0)
         self._forget_looks()
+        self.motion.restart()
 
     def read(self, reading: VideoReading, now: float) -> None:
         """Take the running totals of the receiver."""
-        before, self.counters = self.counters, reading
-        if reading.frames < before.frames:  # a new receiver: the track was subscribed again
-            before = VideoReading(frames=0, freezes=0)
-        new, stopped = reading.frames - before.frames, max(0, reading.freezes - before.freezes)
         if self.read_at is not None and now - self.read_at > STALE_AFTER_S:
             # Nobody has looked meanwhile: frames are missed from here on, not since the last.
             self.last_frame_at = None if self.last_frame_at is None else now
             self._looking_since = now
+            self._begin_window()
             self.read_at = None
         if self._looking_since is None:
             self._looking_since = now
-        self.frames += new
-        self.freezes += stopped
+        elapsed_s = None if self.read_at is None else now - self.read_at
+        new = self.motion.take(reading, elapsed_s)
+        self.seen = True
         if new:
-            self.seen = True
             self.last_frame_at = now
-        if self.read_at is not None and now > self.read_at:
-            elapsed_s = now - self.read_at
-            self.fps = new / elapsed_s
-            self._low_readings = self._low_readings + 1 if self.fps < LOW_FPS else 0
-            if new:
-                self._live_s += elapsed_s
-                self._live_frames += new
+        if elapsed_s:
+            self._window_s += elapsed_s
+            self._window_frames += new
+            if self._window_s >= OVER_S:
+                self._rate(now)
         self.read_at = now
 
     def judge(self, now: float) -> VideoStateName:
@@ -123,7 +128,7 @@ class Video(msgspec.Struct):
             return "live"
         if self.read_at - self.last_frame_at >= FROZEN_AFTER_S:
             return "frozen"
-        return "low" if self._low_readings >= 2 else "live"
+        return "live" if self.low_since is None else "low"
 
     @property
     def still_since(self) -> float | None:
@@ -131,9 +136,28 @@ class Video(msgspec.Struct):
         return self._looking_since if self.last_frame_at is None else self.last_frame_at
 
     @property
-    def mean_fps(self) -> float | None:
-        """Frames a second over the time in which frames came; None without any."""
-        return self._live_frames / self._live_s if self._live_s > 0 else None
+    def frozen_s(self) -> float:
+        """Seconds within freezes, one that lasts included up to the last reading."""
+        lasting_s = 0.0
+        if self.state == "frozen" and self.read_at is not None and self.last_frame_at is not None:
+            lasting_s = self.read_at - self.last_frame_at
+        return self.motion.frozen_s + lasting_s
+
+    def summary(self) -> dict[str, Any]:
+        """The fields of a track's summary that tell of its picture."""
+        motion, counters = self.motion, self.motion.counters
+        told: dict[str, Any] = {"frames": motion.frames}
+        if motion.mean_fps is not None:
+            told["fps"] = round(motion.mean_fps, 1)
+        if counters.width:
+            told |= {"width": counters.width, "height": counters.height}
+        if self.source not in SCREEN:
+            told |= {"freezes": motion.freezes, "frozen_s": round(self.frozen_s, 3)}
+            if motion.harmonic_fps is not None:
+                told["harmonic_fps"] = round(motion.harmonic_fps, 1)
+        return told
+
+    # --- inside
 
     def _in_look(self, now: float) -> bool:
         return self._look_at is not None and now - self._look_at <= LOOK_S + FROZEN_AFTER_S
@@ -149,14 +173,44 @@ class Video(msgspec.Struct):
             return "dry" if was in ("unknown", "dry") else "frozen"
         if self.last_frame_at is None:
             return was
-        return "low" if self._low_readings >= 2 else "live"
+        return "live" if self.low_since is None else "low"
+
+    def _rate(self, now: float) -> None:
+        """Reckon the frames a second of what was just read, and whether they are few.
+
+        No frames at all are no rate: they may be a freeze, which is told otherwise.
+        """
+        self.fps = fps = self._window_frames / self._window_s
+        began_at = now - self._window_s
+        self._begin_window()
+        if not fps or self.source in SCREEN:
+            return
+        low = self.low_since is not None
+        if (fps < (NOT_LOW_FPS if low else LOW_FPS)) == low:
+            self._turning = 0
+            return
+        self._turning += 1
+        if self._turning == 1:
+            self._turned_at = began_at
+        if self._turning == RUNNING:
+            self.low_since = None if low else self._turned_at
+            self._turning = 0
+
+    def _begin_window(self) -> None:
+        self._window_s, self._window_frames = 0.0, 0
+
+    def _forget_rate(self) -> None:
+        self.low_since = None
+        self._turning = 0
 
     def _forget_looks(self) -> None:
         """What they found does not stand any more."""
         self.resting = False
         self._look_at = None
         self._look_again()
+        self._forget_rate()
 
     def _look_again(self) -> None:
+        self.motion.hold()
         self._looking_since = self.last_frame_at = self.read_at = self.fps = None
-        self._low_readings = 0
+        self._begin_window()

@@ -18,6 +18,8 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     connection_quality_threshold: float
     join_timeout_s: float
     away_timeout_s: float
+    idle_after_s: float | None = None
+    """Without a sign of life for so long somebody is idle; None: nobody asked."""
     pictures: bool = True
     """Whether the worker looks at video at all; then a camera that has nothing to say of the link
     is not even received, since a disabled one costs too."""
@@ -47,6 +49,7 @@ def resolve(metadata: JobMetadata, settings: Settings) -> Watch:
         ),
         join_timeout_s=_first(custom.join_timeout_s, inactivity_s),
         away_timeout_s=_first(custom.away_timeout_s, inactivity_s),
+        idle_after_s=custom.idle_after_s,
         pictures=settings.video != "off",
     )
 

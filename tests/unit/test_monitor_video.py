@@ -1,0 +1,227 @@
+"""Issues of a camera that is watched all the time: raised once, resolved once, each in its time."""
+
+from __future__ import annotations
+
+import pytest
+from room_driver import Meeting, camera, person, seconds
+from video_receiver import Receiver, steady
+
+from pmon.monitor import events as ev
+from pmon.monitor.inputs import TrackInfo
+
+
+def watched(track: TrackInfo | None = None) -> Meeting:
+    meeting = Meeting()
+    meeting.connected(person("ann", track or camera()))
+    meeting.job("AJ_1", "ann")
+    return meeting
+
+
+def read(meeting: Meeting, receiver: Receiver, until: float, every_s: float = 2.0) -> None:
+    """Read the receiver every two seconds, as the shell does, while time passes."""
+    while meeting.now < until:
+        meeting.to(min(until, meeting.now + every_s))
+        meeting.monitor.video("TR_cam", receiver.at(meeting.now), meeting.now)
+    meeting.collect()
+
+
+def states(meeting: Meeting) -> list[str]:
+    return [event.to for event in meeting.of(ev.VideoState)]
+
+
+def issues(meeting: Meeting) -> list[tuple[str, str, float]]:
+    """What was raised and resolved, and when."""
+    told: list[ev.IssueRaised | ev.IssueResolved] = []
+    told += meeting.of(ev.IssueRaised)
+    told += meeting.of(ev.IssueResolved)
+    return sorted(((e.type, e.issue, seconds(e)) for e in told), key=lambda issue: issue[2])
+
+
+def summary(meeting: Meeting) -> ev.TrackSummary:
+    (track,) = meeting.summary().tracks
+    return track
+
+
+class TestFrozen:
+    def test_it_is_raised_after_ten_seconds_and_tells_for_how_long(self) -> None:
+        meeting = watched()
+        read(meeting, Receiver(steady(0.0, 20.0, 15.0) + steady(60.5, 80.0, 15.0)), 80.0)
+        assert states(meeting) == ["live", "frozen", "live"]
+        assert issues(meeting) == [
+            ("issue_raised", "video_frozen", 30.0),
+            ("issue_resolved", "video_frozen", 62.0),
+        ]
+        (raised,), (resolved,) = meeting.of(ev.IssueRaised), meeting.of(ev.IssueResolved)
+        assert raised.evidence == {"frames": 300, "still_s": 10.0}
+        assert resolved.duration_s == 42.0
+        track = summary(meeting)
+        assert track.freezes == 1
+        assert track.frozen_s == pytest.approx(40.5, abs=0.2)
+        assert track.harmonic_fps is not None
+        assert track.harmonic_fps < 1.0
+        assert track.fps == pytest.approx(15.0, abs=0.5)
+        assert (track.width, track.height) == (320, 180)
+
+    def test_ten_seconds_must_be_of_one_piece(self) -> None:
+        """What was not looked at in between is no evidence."""
+        meeting = watched()
+        receiver = Receiver(steady(0.0, 20.0, 15.0))
+        read(meeting, receiver, 28.0)
+        assert states(meeting)[-1] == "frozen"
+        meeting.to(60.0)
+        assert states(meeting)[-1] == "unknown"
+        read(meeting, receiver, 68.0)
+        assert states(meeting)[-1] == "frozen"
+        assert not meeting.of(ev.IssueRaised)
+        read(meeting, receiver, 72.0)
+        assert len(meeting.of(ev.IssueRaised)) == 1
+
+    def test_an_outage_neither_raises_nor_resolves_it(self) -> None:
+        meeting = watched()
+        receiver = Receiver(steady(0.0, 20.0, 15.0) + steady(100.0, 120.0, 15.0))
+        read(meeting, receiver, 40.0)
+        assert len(issues(meeting)) == 1
+        meeting.monitor.suspend(40.0)
+        meeting.to(60.0)
+        meeting.monitor.resumed(60.0)
+        read(meeting, receiver, 66.0)
+        assert len(issues(meeting)) == 1
+        read(meeting, receiver, 120.0)
+        assert [what for what, issue, _ in issues(meeting) if issue == "video_frozen"] == [
+            "issue_raised",
+            "issue_resolved",
+        ]
+
+    def test_stutter_is_no_freeze_but_shows_in_the_figures(self) -> None:
+        """A stop of a second and a half every ten."""
+        frames = [
+            at for start in range(0, 100, 10) for at in steady(float(start), start + 8.5, 15.0)
+        ]
+        meeting = watched()
+        read(meeting, Receiver(frames), 100.0)
+        assert not issues(meeting)
+        track = summary(meeting)
+        assert track.freezes == 9
+        assert track.frozen_s == pytest.approx(9 * 1.5, abs=1.0)
+        assert track.harmonic_fps is not None
+        assert track.harmonic_fps == pytest.approx(3.6, abs=0.4)
+
+
+class TestLowFps:
+    def test_it_is_raised_after_ten_seconds_and_resolved_when_there_are_enough(self) -> None:
+        frames = steady(0.0, 20.0, 15.0) + steady(20.0, 60.0, 3.0) + steady(60.0, 90.0, 15.0)
+        meeting = watched()
+        read(meeting, Receiver(frames), 90.0)
+        assert states(meeting) == ["live", "low", "live"]
+        assert issues(meeting) == [
+            ("issue_raised", "video_low_fps", 30.0),
+            ("issue_resolved", "video_low_fps", 64.0),
+        ]
+        (raised,) = meeting.of(ev.IssueRaised)
+        assert raised.evidence == {"fps": 3.0, "size": "320x180"}
+
+    @pytest.mark.parametrize("fps", [7.5, 15.0, 30.0])
+    def test_the_rate_of_a_low_layer_is_no_fault(self, fps: float) -> None:
+        """pmon asks for the lowest layer, so it may not blame the camera for getting it."""
+        meeting = watched()
+        read(meeting, Receiver(steady(0.0, 120.0, fps)), 120.0)
+        assert states(meeting) == ["live"]
+        assert not issues(meeting)
+
+    def test_a_rate_about_the_threshold_does_not_flap(self) -> None:
+        frames: list[float] = []
+        for start in range(0, 300, 4):
+            frames += steady(start, start + 2.0, 4.0) + steady(start + 2.0, start + 4.0, 6.0)
+        meeting = watched()
+        read(meeting, Receiver(frames), 300.0)
+        assert len(meeting.of(ev.VideoState)) <= 2
+        assert len(issues(meeting)) <= 1
+
+    def test_frames_that_stop_altogether_are_not_few_but_frozen(self) -> None:
+        meeting = watched()
+        read(meeting, Receiver(steady(0.0, 20.0, 15.0)), 120.0)
+        assert states(meeting) == ["live", "frozen"]
+        assert [issue for _, issue, _ in issues(meeting)] == ["video_frozen"]
+
+    def test_a_slow_picture_that_freezes_has_two_faults(self) -> None:
+        """Nothing is known of the rate meanwhile: that neither resolves it nor raises it again."""
+        frames = steady(0.0, 40.0, 3.0) + steady(80.0, 120.0, 15.0)
+        meeting = watched()
+        read(meeting, Receiver(frames), 120.0)
+        assert [(what, issue) for what, issue, _ in issues(meeting)] == [
+            ("issue_raised", "video_low_fps"),
+            ("issue_raised", "video_frozen"),
+            ("issue_resolved", "video_frozen"),
+            ("issue_resolved", "video_low_fps"),
+        ]
+
+
+class TestDry:
+    def test_it_is_raised_after_ten_seconds_and_resolved_by_the_first_frame(self) -> None:
+        meeting = watched()
+        read(meeting, Receiver(steady(31.0, 60.0, 15.0)), 60.0)
+        assert states(meeting) == ["dry", "live"]
+        assert issues(meeting) == [
+            ("issue_raised", "track_dry", 12.0),
+            ("issue_resolved", "track_dry", 32.0),
+        ]
+        (raised,) = meeting.of(ev.IssueRaised)
+        assert raised.evidence == {"frames": 0, "still_s": 10.0}
+
+    def test_a_camera_that_is_slow_to_start_is_not_dry(self) -> None:
+        meeting = watched()
+        read(meeting, Receiver(steady(8.0, 60.0, 15.0)), 60.0)
+        assert states(meeting) == ["live"]
+        assert not issues(meeting)
+
+    def test_it_ends_with_the_track(self) -> None:
+        meeting = watched()
+        read(meeting, Receiver([]), 30.0)
+        meeting.monitor.track_unpublished("TR_cam", 30.0)
+        meeting.to(32.0)
+        assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["track_ended"]
+
+    def test_muting_ends_it(self) -> None:
+        meeting = watched()
+        read(meeting, Receiver([]), 30.0)
+        meeting.monitor.track_muted("TR_cam", True, 30.0)
+        meeting.to(60.0)
+        assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["track_muted"]
+
+    def test_a_frozen_picture_of_which_a_new_receiver_gets_nothing_is_dry(self) -> None:
+        """One fault at a time: the frozen one is over."""
+        meeting = watched()
+        read(meeting, Receiver(steady(0.0, 20.0, 15.0)), 40.0)
+        meeting.monitor.suspend(40.0)
+        meeting.monitor.video("TR_cam", None, 40.0)
+        meeting.monitor.resumed(45.0)
+        read(meeting, Receiver([]), 80.0)
+        assert [(e.issue, e.reason) for e in meeting.of(ev.IssueResolved)] == [
+            ("video_frozen", "track_dry")
+        ]
+        assert [e.issue for e in meeting.of(ev.IssueRaised)] == ["video_frozen", "track_dry"]
+
+
+@pytest.mark.parametrize("fps", [0.0, 0.3, 2.0])
+def test_a_screen_that_hardly_changes_has_no_fault_and_no_freezes(fps: float) -> None:
+    meeting = watched(camera(source="screen_share"))
+    read(meeting, Receiver(steady(0.0, 10.0, 15.0) + steady(10.0, 300.0, fps or 1e-9)), 300.0)
+    assert states(meeting) == ["live"]
+    assert not issues(meeting)
+    track = summary(meeting)
+    assert (track.freezes, track.frozen_s, track.harmonic_fps) == (None, None, None)
+
+
+@pytest.mark.parametrize("track", [camera(muted=True), camera(encrypted=True)])
+def test_what_is_not_to_be_seen_has_no_fault(track: TrackInfo) -> None:
+    meeting = watched(track)
+    read(meeting, Receiver([]), 120.0)
+    assert not issues(meeting)
+
+
+def test_a_camera_that_is_not_subscribed_has_no_fault() -> None:
+    """Nobody reads a receiver that is not there: PMON_VIDEO=off, or a subscription refused."""
+    meeting = watched()
+    meeting.to(3600.0)
+    assert states(meeting) == []
+    assert not issues(meeting)
