@@ -19,6 +19,8 @@ def room(rng: np.random.Generator, samples: Samples, sample_rate: int, rt60_s: f
     High frequencies die sooner, as they do in air and cloth. The direct sound is 0 to 8 dB stronger
     than all that follows, as at half a metre to two metres. The truth stays that of the dry signal.
     """
+    if rt60_s < 0.05:
+        return samples
     t = np.arange(int(1.2 * rt60_s * sample_rate)) / sample_rate
     noise = rng.standard_normal(len(t))
     low = signal.lfilter(*signal.butter(1, min(1500.0, 0.4 * sample_rate), fs=sample_rate), noise)
@@ -60,28 +62,28 @@ def gated(samples: Samples, sample_rate: int, segments: truth.Segments, floor_db
     return samples * smooth
 
 
+def bursts(rng: np.random.Generator, packets: int, share: float) -> npt.NDArray[np.bool_]:
+    """Which packets are lost, so many of all, 1 to 8 in a row."""
+    lost = np.zeros(packets, dtype=bool)
+    at = 0
+    while (at := at + int(rng.geometric(share / 4.5))) < packets:
+        burst = int(rng.integers(1, 9))
+        lost[at : at + burst] = True
+        at += burst
+    return lost
+
+
 def lost(
     rng: np.random.Generator, samples: Samples, sample_rate: int, share: float, fade: bool
 ) -> Samples:
-    """Without some 20 ms packets, in bursts of 1 to 8: zeros, or a fade as concealment ends."""
+    """Without some 20 ms packets: zeros, or the sound before them fading out backwards."""
     packet = sample_rate // 50
-    kept = samples.copy()
-    count = len(samples) // packet
-    at = 0
-    while at < count:
-        at += int(rng.geometric(share / 4.5)) if share else count
-        burst = int(rng.integers(1, 9))
-        first, behind = at * packet, min((at + burst) * packet, len(samples))
-        if first >= len(samples):
-            break
-        length = behind - first
-        if fade:
-            source = samples[max(0, first - length) : first]
-            kept[first:behind] = 0.0
-            kept[first : first + len(source)] = source * np.linspace(1.0, 0.0, len(source)) ** 2
-        else:
-            kept[first:behind] = 0.0
-        at += burst
+    gone = np.repeat(bursts(rng, len(samples) // packet + 1, share), packet)[: len(samples)]
+    kept = np.where(gone, 0.0, samples)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], gone.astype(np.int8), [0]])))
+    for first, behind in edges.reshape(-1, 2) if fade else ():
+        before = samples[max(0, 2 * first - behind) : first][::-1]
+        kept[first : first + len(before)] = before * np.linspace(1.0, 0.0, len(before))
     return kept
 
 

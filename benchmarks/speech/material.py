@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import resample_poly
 
-from speech import channel, conditions, noises, synthesizers, truth
+from speech import background, channel, conditions, noises, synthesizers, truth
 from speech.conditions import CORE, EXTRA, Condition, Dry
-from speech.sentences import SENTENCES
+from speech.sentences import phrases
 from speech.voices import Part, Voice, babblers, talkers
 
 Samples = npt.NDArray[np.float64]
@@ -29,6 +29,8 @@ CACHE = Path(__file__).parents[2] / "build" / "speech"
 SEED = 5
 RATES = (48_000, 16_000)
 TAIL_S = 0.05
+STREAMS = 16
+"""How many people babble at once."""
 EXTRAS: dict[Part, int] = {"tune": 5, "held-out": 6, "quick": 0}
 """How many of the further conditions each talker is heard under."""
 
@@ -84,7 +86,17 @@ def load(part: Part) -> list[Clip]:
 def _digest(part: Part) -> str:
     """Of all that the clips depend on: this code, and who speaks."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    named = ("channel", "conditions", "espeak", "material", "noises", "recordings", "sentences")
+    named: tuple[str, ...] = (
+        "background",
+        "channel",
+        "conditions",
+        "espeak",
+        "material",
+        "noises",
+        "recordings",
+        "opus",
+        "sentences",
+    )
     named += ("synthesizers", "truth", "voices")
     code = b"".join(file.read_bytes() for file in sources if file.stem in named)
     names = sorted({synthesizers.package(v) for v in (*talkers(part), *babblers(part))})
@@ -108,11 +120,14 @@ def _make(part: Part, directory: Path) -> Iterator[Clip]:
         for place, condition in enumerate(_heard(part, number)):
             name = f"{number:02}-{place:02}"
             rate = RATES[(number + place) % len(RATES)]
-            # Under the conditions of the core a talker says the same.
-            track = 0 if condition in CORE else place
-            samples, segments = _track(_rng(part, number, track), utterances, rate)
-            dry = Dry(samples, rate, segments, _noises(part, babble[rate]))
-            heard = conditions.apply(condition, _rng(part, number, track, condition.name), dry)
+            # Under the conditions of the core a talker says the same in the same recording.
+            take = 0 if condition in CORE else place
+            samples, segments = _track(_rng(part, number, take), utterances, rate)
+            made = _noises(part, babble[rate])
+            dry = Dry(samples, rate, segments, made, background.LIVES[part])
+            recording = conditions.recorded(condition, _rng(part, number, take, "room"), dry)
+            own = _rng(part, number, take, condition.name)
+            heard = conditions.apply(condition, own, dry, recording)
             file = directory / f"{name}.npy"
             np.save(file, channel.int16(heard))
             level = round(channel.level_dbov(heard, rate, segments), 1)
@@ -135,8 +150,8 @@ def _rng(*key: object) -> np.random.Generator:
 
 
 def _say(voice: Voice) -> Iterator[Utterance]:
-    """Every sentence of the voice's language, cut to where it speaks."""
-    rate, said = synthesizers.say(voice, SENTENCES[voice.language])
+    """Every phrase of the voice's language, cut to where it speaks."""
+    rate, said = synthesizers.say(voice, phrases(voice.language))
     for samples in said:
         found = truth.segments(truth.active_frames(samples, rate))
         if found:
@@ -147,37 +162,55 @@ def _say(voice: Voice) -> Iterator[Utterance]:
             yield Utterance(samples[first:behind], rate, moved)
 
 
+def _spoken(rng: np.random.Generator, utterance: Utterance) -> Utterance:
+    """With the dynamics of people, which synthesizers lack: louder and softer sentences, words that
+    stand out and words that are swallowed, and the voice dropping at the end.
+
+    The truth is read again off what comes of it.
+    """
+    samples, rate = utterance.samples, utterance.sample_rate
+    knots = np.arange(0.0, len(samples) / rate + 0.4, 0.4)
+    gain_db = rng.normal(0.0, 3.0) + rng.normal(0.0, 3.0, len(knots))
+    times = np.arange(len(samples)) / rate
+    end = utterance.segments[-1][1]
+    drop_db = rng.uniform(0.0, 8.0) * np.clip((times - end + 0.6) / 0.6, 0.0, 1.0)
+    shaped = samples * 10 ** ((np.interp(times, knots, gain_db) - drop_db) / 20)
+    found = truth.segments(truth.active_frames(shaped, rate))
+    level = channel.level_dbov(samples, rate, utterance.segments)
+    return Utterance(shaped * 10 ** (-level / 20), rate, found)
+
+
 def _resampled(utterance: Utterance, sample_rate: int) -> Samples:
-    """With unit level; the filter's delay is none, for its phase is linear and made up for."""
+    """Without delay: the filter's phase is linear, and made up for."""
     common = int(np.gcd(sample_rate, utterance.sample_rate))
     up, down = sample_rate // common, utterance.sample_rate // common
-    made = resample_poly(utterance.samples, up, down)
-    level = channel.level_dbov(utterance.samples, utterance.sample_rate, utterance.segments)
-    return cast(Samples, made / 10 ** (level / 20))
+    return cast(Samples, resample_poly(utterance.samples, up, down))
 
 
 def _track(
     rng: np.random.Generator, utterances: list[Utterance], sample_rate: int
 ) -> tuple[Samples, truth.Segments]:
-    """One talker for 18 to 34 s, with pauses as people make them, and often one long silence.
+    """One talker for 16 to 30 s, with pauses as people make them, and often one long silence.
 
-    Pauses are 0.3 to 4 s, log-uniform; some tracks begin in the middle of a meeting, at once.
+    Between the phrases of what would be a sentence 0.2 to 0.6 s, between sentences 0.3 to 3 s, all
+    log-uniform; some tracks begin in the middle of a meeting, at once.
     """
-    seconds = rng.uniform(18.0, 34.0)
-    silence_at = rng.uniform(0.2, 0.8) * seconds if rng.uniform() < 0.4 else np.inf
+    seconds = rng.uniform(16.0, 30.0)
+    silence_at = rng.uniform(0.2, 0.8) * seconds if rng.uniform() < 0.15 else np.inf
     now = 0.02 if rng.uniform() < 0.2 else _log_uniform(rng, 0.3, 3.0)
     track = np.zeros(int((seconds + 40.0) * sample_rate))
     found: truth.Segments = []
     order: list[int] = []
     while now < seconds:
         order = order or list(rng.permutation(len(utterances)))
-        utterance = utterances[order.pop()]
-        made = _resampled(utterance, sample_rate) * 10 ** (rng.normal(0.0, 2.0) / 20)
+        utterance = _spoken(rng, utterances[order.pop()])
+        made = _resampled(utterance, sample_rate)
         first = round(now * 100) * sample_rate // 100
         track[first : first + len(made)] += made[: len(track) - first]
         begin = first / sample_rate
         found += [(round(begin + s, 3), round(begin + e, 3)) for s, e in utterance.segments]
-        now = found[-1][1] + _log_uniform(rng, 0.3, 4.0)
+        pause = (0.2, 0.6) if rng.uniform() < 0.6 else (0.3, 3.0)
+        now = found[-1][1] + _log_uniform(rng, *pause)
         if now > silence_at:
             now += rng.uniform(6.0, 12.0)
             silence_at = np.inf
@@ -185,15 +218,18 @@ def _track(
 
 
 def _babble(part: Part, sample_rate: int) -> noises.Noise:
-    """Of voices that never talk alone, each three times, saying other things."""
+    """Of voices that never talk alone, each several times, a little higher or lower, in a room."""
+    rng = _rng(part, "babble")
     voices = []
     for voice in babblers(part):
-        said = [_resampled(utterance, sample_rate) for utterance in _say(voice)]
-        for time in range(2):
-            order = _rng(part, "babble", voice.name, time).permutation(len(said))
-            joined = np.concatenate([said[i] for i in order])
+        said = [_resampled(_spoken(rng, u), sample_rate) for u in _say(voice)]
+        for _ in range(3):
+            joined = np.concatenate([said[i] for i in rng.permutation(len(said))])
+            pitch = int(rng.integers(90, 112))
+            joined = resample_poly(joined, 100, pitch)
+            joined = channel.room(rng, joined, sample_rate, rng.uniform(0.3, 0.9))
             voices.append(joined / np.sqrt(np.mean(np.square(joined))))
-    return noises.babble(voices, len(voices))
+    return noises.babble(voices, STREAMS)
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

@@ -199,3 +199,12 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
 }
 """Sentences by language (ISO 639-1)."""
+
+
+def phrases(language: str) -> list[str]:
+    """The sentences, and where they have commas their parts: people pause there, at times long."""
+    found = []
+    for sentence in SENTENCES[language]:
+        *parts, last = sentence.split(", ")
+        found += [part + "," for part in parts] + [last]
+    return found
