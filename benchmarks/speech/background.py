@@ -66,7 +66,7 @@ def room_tone(rng: Rng, count: int, sample_rate: int, life: Life) -> Samples:
     made = low * _drift(rng, count, sample_rate) + hiss * _drift(rng, count, sample_rate) * (
         10 ** (rng.uniform(-15.0, 5.0) / 20)
     )
-    return made / np.sqrt(np.mean(np.square(made)))
+    return np.asarray(made / np.sqrt(np.mean(np.square(made))))
 
 
 def sounds(rng: Rng, count: int, sample_rate: int, segments: truth.Segments, life: Life) -> Samples:
@@ -103,10 +103,10 @@ def _single(rng: Rng, kind: str, sample_rate: int, life: Life) -> Samples:
         return _ringing(rng, sample_rate, (low, high), decay or life.click_decay_s)
     if kind == "rustle":  # cloth or paper: noise in quick strokes
         made = _band(rng, rng.uniform(0.2, 1.0), sample_rate, (800.0, 7000.0))
-        return made * _strokes(rng, len(made), sample_rate // 25)
+        return np.asarray(made * _strokes(rng, len(made), sample_rate // 25))
     if kind == "scrape":  # a chair or a lid: rougher, and lower
         made = _band(rng, rng.uniform(0.3, 1.2), sample_rate, (200.0, 2500.0))
-        return made * _strokes(rng, len(made), sample_rate // 60)
+        return np.asarray(made * _strokes(rng, len(made), sample_rate // 60))
     if kind == "swell":  # somebody drives by
         return _band(rng, rng.uniform(1.5, 6.0), sample_rate, (60.0, rng.uniform(500.0, 2000.0)))
     made = np.zeros(int(rng.uniform(0.5, 2.5) * sample_rate))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import numpy.typing as npt
 from scipy import signal
@@ -11,6 +9,7 @@ from scipy import signal
 from speech import truth
 
 Samples = npt.NDArray[np.float64]
+FULL_SCALE = 32768.0
 
 
 def room(rng: np.random.Generator, samples: Samples, sample_rate: int, rt60_s: float) -> Samples:
@@ -28,7 +27,7 @@ def room(rng: np.random.Generator, samples: Samples, sample_rate: int, rt60_s: f
     tail = low * np.exp(-decay * t) + (noise - low) * np.exp(-1.6 * decay * t)
     tail[: int(rng.uniform(0.002, 0.012) * sample_rate)] = 0.0
     tail *= 10 ** (-rng.uniform(0.0, 8.0) / 20) / np.sqrt(np.sum(np.square(tail)))
-    return samples + signal.fftconvolve(samples, tail)[: len(samples)]
+    return np.asarray(samples + signal.fftconvolve(samples, tail)[: len(samples)])
 
 
 def microphone(
@@ -49,7 +48,7 @@ def microphone(
         poles = np.exp(-2 * np.pi * np.array([250.0, 250.0 * 2 ** (4 * span)]) / sample_rate)
         first, second = poles if tilt_db < 0 else poles[::-1]
         shaped = signal.lfilter([1.0, -second], [1.0, -first], shaped)
-    return cast(Samples, shaped)
+    return np.asarray(shaped)
 
 
 def gated(samples: Samples, sample_rate: int, segments: truth.Segments, floor_db: float) -> Samples:
@@ -96,4 +95,4 @@ def level_dbov(samples: Samples, sample_rate: int, segments: truth.Segments) -> 
 
 def int16(samples: Samples) -> npt.NDArray[np.int16]:
     """Full scale 1 to s16, clipped."""
-    return np.clip(np.round(samples * 32768.0), -32768, 32767).astype(np.int16)
+    return np.clip(np.round(samples * FULL_SCALE), -32768, 32767).astype(np.int16)

@@ -92,12 +92,12 @@ def _lost(rng: np.random.Generator, dry: Dry, heard: Samples) -> Samples:
 
 
 def _opus(rng: np.random.Generator, dry: Dry, heard: Samples) -> Samples:
-    return opus.round_trip(channel.int16(heard), dry.sample_rate, 24_000) / 32768.0
+    return opus.round_trip(channel.int16(heard), dry.sample_rate, 24_000) / channel.FULL_SCALE
 
 
 def _concealed(rng: np.random.Generator, dry: Dry, heard: Samples) -> Samples:
     lost = channel.bursts(rng, len(heard) * 50 // dry.sample_rate + 1, 0.05)
-    return opus.round_trip(channel.int16(heard), dry.sample_rate, 24_000, lost) / 32768.0
+    return opus.round_trip(channel.int16(heard), dry.sample_rate, 24_000, lost) / channel.FULL_SCALE
 
 
 def _noisy(*kinds: str) -> Iterator[Condition]:
@@ -122,6 +122,7 @@ EXTRA: tuple[Condition, ...] = (
     Condition("gated", "pink", 20.0, heard=_gated),
     Condition("clipped", heard=_clipped),
     Condition("Opus with DTX", background_db=(35.0, 60.0), heard=_opus),
+    Condition("other rates"),
     Condition("lost packets", heard=_lost),
     Condition("lost packets, concealed", heard=_concealed),
 )

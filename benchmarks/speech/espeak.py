@@ -18,6 +18,9 @@ SAMPLE_RATE = 22_050
 SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: to the callback, and espeak_Synth waits
 UTF8 = 1
 RATE, PITCH = 1, 3  # espeak_PARAMETER
+CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
 
 
 class EspeakError(Exception):
@@ -31,13 +34,13 @@ def main(voice: str, words_per_minute: str, pitch: str) -> None:
     _check(library.espeak_Initialize(SYNCHRONOUS, 0, data, 0) - SAMPLE_RATE, "sample rate")
     said: list[np.ndarray[tuple[int], np.dtype[np.int16]]] = []
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
     def hear(samples: ctypes._Pointer[ctypes.c_short], count: int, events: object) -> int:
         if samples and count:
             said.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
         return 0
 
-    library.espeak_SetSynthCallback(hear)
+    callback = CALLBACK(hear)
+    library.espeak_SetSynthCallback(callback)
     _check(library.espeak_SetVoiceByName(voice.encode()), f"no voice {voice}")
     _check(library.espeak_SetParameter(RATE, int(words_per_minute), 0), "rate")
     _check(library.espeak_SetParameter(PITCH, int(pitch), 0), "pitch")

@@ -1,43 +1,60 @@
 """Clips of labelled speech, made once and kept in build/speech.
 
 ``load("tune")`` and ``load("held-out")`` are told apart by speaker, by synthesizer and by noise
-(``speech.voices``, ``speech.noises``), so what was tuned on the one can be judged on the other.
-All is a function of the seed and of the synthesizers' versions.
+(``speech.voices``, ``speech.noises``), so that what was tuned on the one can be judged on the
+other; ``quick`` needs espeak-ng only. All is a function of the seed, of this code and of the
+synthesizers' versions; a change of any of them makes the clips anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import multiprocessing
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import resample_poly
 
-from speech import background, channel, conditions, noises, synthesizers, truth
+from speech import background, channel, conditions, noises, synthesizers, tracks, truth
 from speech.conditions import CORE, EXTRA, Condition, Dry
-from speech.sentences import phrases
-from speech.voices import Part, Voice, babblers, talkers
+from speech.voices import Part, babblers, talkers
 
-Samples = npt.NDArray[np.float64]
 CACHE = Path(__file__).parents[2] / "build" / "speech"
-SEED = 5
 RATES = (48_000, 16_000)
-TAIL_S = 0.05
-STREAMS = 16
-"""How many people babble at once."""
-EXTRAS: dict[Part, int] = {"tune": 5, "held-out": 6, "quick": 0}
+OTHER_RATES = (8_000, 24_000, 32_000, 44_100)
+EXTRAS: dict[Part, int] = {"tune": 5, "held-out": 8, "quick": 0}
 """How many of the further conditions each talker is heard under."""
+MADE_BY = (
+    "background",
+    "channel",
+    "conditions",
+    "espeak",
+    "material",
+    "noises",
+    "opus",
+    "recordings",
+    "sentences",
+    "synthesizers",
+    "tracks",
+    "truth",
+    "voices",
+)
+"""The modules here that clips depend on."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A recording of one talker, mono, and the truth about it: (start, end) in seconds."""
+    """A recording of one talker, mono, and the truth about it: (start, end) in seconds.
+
+    ``level_dbov`` is the active level, of the voice and of what lies behind it.
+    """
 
     name: str
     voice: str
@@ -49,7 +66,7 @@ class Clip:
 
     @property
     def samples(self) -> npt.NDArray[np.int16]:
-        """Read as they are used."""
+        """Read from the file as they are used."""
         return cast(npt.NDArray[np.int16], np.load(self.file, mmap_mode="r"))
 
     @property
@@ -58,50 +75,87 @@ class Clip:
         return len(self.samples) / self.sample_rate
 
 
-@dataclasses.dataclass(frozen=True)
-class Utterance:
-    """A dry text as said, at the synthesizer's rate, with its truth."""
+def load(part: Part, processes: int = 1) -> list[Clip]:
+    """All clips of a part, made first if they are not there.
 
-    samples: Samples
-    sample_rate: int
-    segments: truth.Segments
-
-
-def load(part: Part) -> list[Clip]:
-    """All clips of a part, made first if they are not there. Raises SynthesizerError."""
+    Raises SynthesizerError, naming the packages that are missing.
+    """
     absent = synthesizers.missing(part)
     if absent:
-        raise synthesizers.SynthesizerError(f"{part} needs also: {', '.join(absent)}")
-    directory = CACHE / f"{part}-{_digest(part)}"
+        raise synthesizers.SynthesizerError(f"{part} also needs {', '.join(absent)}")
+    directory = CACHE / f"{part}-{digest(part)}"
     index = directory / "clips.json"
     if not index.exists():
         for old in CACHE.glob(f"{part}-*"):
             shutil.rmtree(old)
         directory.mkdir(parents=True)
-        made = [_row(clip) for clip in _make(part, directory)]
-        index.write_text(json.dumps(made))
+        index.write_text(json.dumps([_row(clip) for clip in _make(part, directory, processes)]))
     return [_clip(row, directory) for row in json.loads(index.read_text())]
 
 
-def _digest(part: Part) -> str:
-    """Of all that the clips depend on: this code, and who speaks."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    named: tuple[str, ...] = (
-        "background",
-        "channel",
-        "conditions",
-        "espeak",
-        "material",
-        "noises",
-        "recordings",
-        "opus",
-        "sentences",
-    )
-    named += ("synthesizers", "truth", "voices")
-    code = b"".join(file.read_bytes() for file in sources if file.stem in named)
-    names = sorted({synthesizers.package(v) for v in (*talkers(part), *babblers(part))})
-    versions = [f"{name} {synthesizers.version(name)}" for name in names]
-    return hashlib.sha256(code + "\n".join(versions).encode()).hexdigest()[:12]
+def versions(part: Part) -> dict[str, str]:
+    """Of the packages that speak."""
+    names = {synthesizers.package(voice) for voice in (*talkers(part), *babblers(part))}
+    return {name: synthesizers.version(name) or "missing" for name in sorted(names)}
+
+
+def digest(part: Part) -> str:
+    """Of all that a part depends on."""
+    here = Path(__file__).parent
+    code = b"".join((here / f"{name}.py").read_bytes() for name in MADE_BY)
+    return hashlib.sha256(code + repr(versions(part)).encode()).hexdigest()[:12]
+
+
+def pool(processes: int) -> ProcessPoolExecutor:
+    """Processes that begin anew: they share no state, so nothing depends on their number."""
+    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _make(part: Part, directory: Path, processes: int) -> Iterator[Clip]:
+    numbers = range(len(list(talkers(part))))
+    count = len(numbers)
+    with pool(processes) if processes > 1 else contextlib.nullcontext() as executor:
+        mapped = executor.map if executor else map
+        for clips in mapped(_make_of, [part] * count, [directory] * count, numbers):
+            yield from clips
+
+
+def _make_of(part: Part, directory: Path, number: int) -> list[Clip]:
+    """All clips of the part's talker of this number."""
+    voice = list(talkers(part))[number]
+    said = tracks.utterances(voice)
+    made = []
+    for place, (condition, rate) in enumerate(_heard(part, number)):
+        # Under the conditions of the core a talker says the same in the same recording.
+        take = 0 if condition in CORE else place
+        samples, segments = tracks.track(tracks.generator(part, number, take), said, rate)
+        dry = Dry(samples, rate, segments, _noises(part, rate), background.LIVES[part])
+        recording = conditions.recorded(
+            condition, tracks.generator(part, number, take, "room"), dry
+        )
+        own = tracks.generator(part, number, take, condition.name)
+        heard = channel.int16(conditions.apply(condition, own, dry, recording))
+        file = directory / f"{number:02}-{place:02}.npy"
+        np.save(file, heard)
+        level = round(channel.level_dbov(heard / channel.FULL_SCALE, rate, segments), 1)
+        made.append(Clip(file.stem, voice.name, condition.name, rate, level, segments, file))
+    return made
+
+
+def _heard(part: Part, number: int) -> Iterator[tuple[Condition, int]]:
+    """The conditions of a talker, and the sample rate of each."""
+    for place, condition in enumerate(CORE):
+        yield condition, RATES[(number + place) % len(RATES)]
+    first = number * EXTRAS[part]
+    for i in range(first, first + EXTRAS[part]):
+        condition = EXTRA[i % len(EXTRA)]
+        rates = OTHER_RATES if condition.name == "other rates" else RATES
+        yield condition, rates[i // len(EXTRA) % len(rates)]
+
+
+def _noises(part: Part, sample_rate: int) -> dict[str, noises.Noise]:
+    shared = {"white": noises.white, "pink": noises.pink}
+    return shared | {"babble": tracks.babble(part, sample_rate)} | noises.KINDS[part]
 
 
 def _row(clip: Clip) -> dict[str, Any]:
@@ -111,126 +165,3 @@ def _row(clip: Clip) -> dict[str, Any]:
 def _clip(row: dict[str, Any], directory: Path) -> Clip:
     segments = [(start, end) for start, end in row["segments"]]
     return Clip(**row | {"segments": segments, "file": directory / row["file"]})
-
-
-def _make(part: Part, directory: Path) -> Iterator[Clip]:
-    babble = {rate: _babble(part, rate) for rate in RATES}
-    for number, voice in enumerate(talkers(part)):
-        utterances = list(_say(voice))
-        for place, condition in enumerate(_heard(part, number)):
-            name = f"{number:02}-{place:02}"
-            rate = RATES[(number + place) % len(RATES)]
-            # Under the conditions of the core a talker says the same in the same recording.
-            take = 0 if condition in CORE else place
-            samples, segments = _track(_rng(part, number, take), utterances, rate)
-            made = _noises(part, babble[rate])
-            dry = Dry(samples, rate, segments, made, background.LIVES[part])
-            recording = conditions.recorded(condition, _rng(part, number, take, "room"), dry)
-            own = _rng(part, number, take, condition.name)
-            heard = conditions.apply(condition, own, dry, recording)
-            file = directory / f"{name}.npy"
-            np.save(file, channel.int16(heard))
-            level = round(channel.level_dbov(heard, rate, segments), 1)
-            yield Clip(name, voice.name, condition.name, rate, level, segments, file)
-
-
-def _heard(part: Part, number: int) -> list[Condition]:
-    first = number * EXTRAS[part]
-    return [*CORE, *(EXTRA[(first + i) % len(EXTRA)] for i in range(EXTRAS[part]))]
-
-
-def _noises(part: Part, babble: noises.Noise) -> dict[str, noises.Noise]:
-    return {"white": noises.white, "pink": noises.pink, "babble": babble} | noises.KINDS[part]
-
-
-def _rng(*key: object) -> np.random.Generator:
-    """The same for the same key on every machine."""
-    digest = hashlib.sha256(repr((SEED, *key)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "little"))
-
-
-def _say(voice: Voice) -> Iterator[Utterance]:
-    """Every phrase of the voice's language, cut to where it speaks."""
-    rate, said = synthesizers.say(voice, phrases(voice.language))
-    for samples in said:
-        found = truth.segments(truth.active_frames(samples, rate))
-        if found:
-            first = max(0, int((found[0][0] - TAIL_S) * rate))
-            behind = int((found[-1][1] + TAIL_S) * rate)
-            shift = first / rate
-            moved = [(start - shift, end - shift) for start, end in found]
-            yield Utterance(samples[first:behind], rate, moved)
-
-
-def _spoken(rng: np.random.Generator, utterance: Utterance) -> Utterance:
-    """With the dynamics of people, which synthesizers lack: louder and softer sentences, words that
-    stand out and words that are swallowed, and the voice dropping at the end.
-
-    The truth is read again off what comes of it.
-    """
-    samples, rate = utterance.samples, utterance.sample_rate
-    knots = np.arange(0.0, len(samples) / rate + 0.4, 0.4)
-    gain_db = rng.normal(0.0, 3.0) + rng.normal(0.0, 3.0, len(knots))
-    times = np.arange(len(samples)) / rate
-    end = utterance.segments[-1][1]
-    drop_db = rng.uniform(0.0, 8.0) * np.clip((times - end + 0.6) / 0.6, 0.0, 1.0)
-    shaped = samples * 10 ** ((np.interp(times, knots, gain_db) - drop_db) / 20)
-    found = truth.segments(truth.active_frames(shaped, rate))
-    level = channel.level_dbov(samples, rate, utterance.segments)
-    return Utterance(shaped * 10 ** (-level / 20), rate, found)
-
-
-def _resampled(utterance: Utterance, sample_rate: int) -> Samples:
-    """Without delay: the filter's phase is linear, and made up for."""
-    common = int(np.gcd(sample_rate, utterance.sample_rate))
-    up, down = sample_rate // common, utterance.sample_rate // common
-    return cast(Samples, resample_poly(utterance.samples, up, down))
-
-
-def _track(
-    rng: np.random.Generator, utterances: list[Utterance], sample_rate: int
-) -> tuple[Samples, truth.Segments]:
-    """One talker for 16 to 30 s, with pauses as people make them, and often one long silence.
-
-    Between the phrases of what would be a sentence 0.2 to 0.6 s, between sentences 0.3 to 3 s, all
-    log-uniform; some tracks begin in the middle of a meeting, at once.
-    """
-    seconds = rng.uniform(16.0, 30.0)
-    silence_at = rng.uniform(0.2, 0.8) * seconds if rng.uniform() < 0.15 else np.inf
-    now = 0.02 if rng.uniform() < 0.2 else _log_uniform(rng, 0.3, 3.0)
-    track = np.zeros(int((seconds + 40.0) * sample_rate))
-    found: truth.Segments = []
-    order: list[int] = []
-    while now < seconds:
-        order = order or list(rng.permutation(len(utterances)))
-        utterance = _spoken(rng, utterances[order.pop()])
-        made = _resampled(utterance, sample_rate)
-        first = round(now * 100) * sample_rate // 100
-        track[first : first + len(made)] += made[: len(track) - first]
-        begin = first / sample_rate
-        found += [(round(begin + s, 3), round(begin + e, 3)) for s, e in utterance.segments]
-        pause = (0.2, 0.6) if rng.uniform() < 0.6 else (0.3, 3.0)
-        now = found[-1][1] + _log_uniform(rng, *pause)
-        if now > silence_at:
-            now += rng.uniform(6.0, 12.0)
-            silence_at = np.inf
-    return track[: int(max(now, seconds) * sample_rate)], found
-
-
-def _babble(part: Part, sample_rate: int) -> noises.Noise:
-    """Of voices that never talk alone, each several times, a little higher or lower, in a room."""
-    rng = _rng(part, "babble")
-    voices = []
-    for voice in babblers(part):
-        said = [_resampled(_spoken(rng, u), sample_rate) for u in _say(voice)]
-        for _ in range(3):
-            joined = np.concatenate([said[i] for i in rng.permutation(len(said))])
-            pitch = int(rng.integers(90, 112))
-            joined = resample_poly(joined, 100, pitch)
-            joined = channel.room(rng, joined, sample_rate, rng.uniform(0.3, 0.9))
-            voices.append(joined / np.sqrt(np.mean(np.square(joined))))
-    return noises.babble(voices, STREAMS)
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +28,10 @@ def white(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
 
 
 def filtered(
-    blocks: Iterator[Samples], numerator: object, denominator: object
+    blocks: Iterator[Samples], numerator: Sequence[float], denominator: Sequence[float]
 ) -> Iterator[Samples]:
-    """Through an IIR filter whose state goes on from block to block; unit rms by the first block."""
-    state = np.zeros(max(len(np.atleast_1d(numerator)), len(np.atleast_1d(denominator))) - 1)
+    """Through an IIR filter whose state goes on from block to block; unit rms in the first one."""
+    state = np.zeros(max(len(numerator), len(denominator)) - 1)
     gain = 0.0
     for block in blocks:
         shaped, state = signal.lfilter(numerator, denominator, block, zi=state)
@@ -102,7 +101,7 @@ def keyboard(
             hz = min(float(np.exp(rng.uniform(np.log(low), np.log(high)))), 0.45 * sample_rate)
             ring = np.sin(2 * np.pi * hz * t + rng.uniform(0, 2 * np.pi))
             made += rng.uniform(0.2, 1.0) * ring * np.exp(-t / rng.uniform(*decay_s))
-        return made * np.exp(rng.normal(0.0, 0.4))
+        return np.asarray(made * np.exp(rng.normal(0.0, 0.4)))
 
     def generate(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
         length = BLOCK_S * sample_rate
@@ -128,7 +127,7 @@ def keyboard(
 
 
 def music(style: str) -> Noise:
-    """``chords``: held, with many harmonics and drums. ``melody``: one voice with vibrato, rests."""
+    """``chords``: held, with many harmonics and drums. ``melody``: one voice, vibrato, rests."""
 
     def generate(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
         root = rng.uniform(55.0, 110.0)
@@ -141,10 +140,10 @@ def music(style: str) -> Noise:
                 made = _note(rng, sample_rate, root, seconds, style)
                 at = int(first * sample_rate)
                 block[at : at + len(made)] += made[: len(block) - at]
-            for at in np.arange(0.0, BLOCK_S, beat / 2):
-                made = _drum(rng, sample_rate, kick=round(at / beat * 2) % 2 == 0)
-                first = int(at * sample_rate)
-                block[first : first + len(made)] += (0.5 if style == "chords" else 0.2) * made
+            for stroke in range(int(2 * BLOCK_S / beat)):
+                made = _drum(rng, sample_rate, kick=stroke % 2 == 0)
+                at = int(stroke * beat / 2 * sample_rate)
+                block[at : at + len(made)] += (0.5 if style == "chords" else 0.2) * made
             gain = gain or 1.0 / _rms(block)
             yield gain * block[:length]
 
@@ -162,7 +161,7 @@ def tone(hz: float) -> Noise:
 
 
 def babble(voices: Sequence[Samples], streams: int) -> Noise:
-    """People talking at once: ``voices`` are dry tracks at the sample rate, with unit level."""
+    """People talking at once: ``voices`` are dry tracks at the sample rate, with unit rms."""
 
     def generate(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
         length = BLOCK_S * sample_rate
@@ -172,11 +171,12 @@ def babble(voices: Sequence[Samples], streams: int) -> Noise:
         while True:
             block = np.zeros(length)
             for i in range(streams):
-                voice = voices[i % len(voices)]
-                block += gains[i] * np.take(
-                    voice, np.arange(places[i], places[i] + length), mode="wrap"
-                )
-                places[i] = (places[i] + length) % len(voice)
+                voice, filled = voices[i % len(voices)], 0
+                while filled < length:
+                    said = voice[places[i] : places[i] + length - filled]
+                    block[filled : filled + len(said)] += gains[i] * said
+                    filled += len(said)
+                    places[i] = (places[i] + len(said)) % len(voice)
             yield block
 
     return generate
@@ -251,17 +251,13 @@ def _note(
                 made += np.sin(k * phase + rng.uniform(0, 2 * np.pi)) / k**1.2
     rise, fall = 0.02, 0.15 * seconds
     shape = np.minimum(np.minimum(t / rise, 1.0), np.clip((t[-1] - t) / fall, 0.0, 1.0))
-    return cast(Samples, made * shape * np.exp(-t / (1.5 * seconds)))
+    return np.asarray(made * shape * np.exp(-t / (1.5 * seconds)))
 
 
 def _drum(rng: np.random.Generator, sample_rate: int, kick: bool) -> Samples:
     t = np.arange(int(0.2 * sample_rate)) / sample_rate
     if kick:
-        return cast(
-            Samples,
-            3.0
-            * np.sin(2 * np.pi * (50.0 * t + 60.0 * np.exp(-t / 0.02) * -0.02))
-            * np.exp(-t / 0.06),
-        )
+        falling = 50.0 * t - 1.2 * np.exp(-t / 0.02)
+        return np.asarray(3.0 * np.sin(2 * np.pi * falling) * np.exp(-t / 0.06))
     hiss = np.diff(rng.standard_normal(len(t) + 1))
-    return cast(Samples, 0.6 * hiss * np.exp(-t / 0.03))
+    return np.asarray(0.6 * hiss * np.exp(-t / 0.03))

@@ -109,7 +109,7 @@ def _lookahead(sample_rate: int) -> int:
     return told.value
 
 
-def _made(create: ctypes._FuncPointer, *arguments: int) -> int:  # type: ignore[name-defined]
+def _made(create: ctypes._FuncPointer, *arguments: int) -> int:
     error = ctypes.c_int()
     pointer = create(*arguments, ctypes.byref(error))
     _check(error.value)

@@ -47,10 +47,8 @@ def _files(directory: str) -> list[Path]:
 
 def _g722(file: Path) -> npt.NDArray[np.float64]:
     decoder = av.CodecContext.create("g722", "r")
-    decoder.sample_rate = G722_SAMPLE_RATE  # type: ignore[attr-defined]
-    decoder.layout = "mono"  # type: ignore[attr-defined]
-    data = file.read_bytes()
-    frames = decoder.decode(av.Packet(data)) + decoder.decode(None)  # type: ignore[attr-defined]
+    decoder.sample_rate, decoder.layout = G722_SAMPLE_RATE, "mono"
+    frames = [*decoder.decode(av.Packet(file.read_bytes())), *decoder.decode(None)]
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]) / FULL_SCALE
 
 

@@ -6,7 +6,6 @@ Each voice is asked in a process of its own, so that what it says depends on not
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import io
 import json
 import os
@@ -113,13 +112,10 @@ def _espeak(voice: Voice, texts: Sequence[str]) -> tuple[int, list[Samples]]:
 
 
 def _flite(voice: Voice, texts: Sequence[str]) -> tuple[int, list[Samples]]:
-    def command(text: str, wav: str) -> None:
-        subprocess.run(["flite", "-voice", voice.name, "-t", text, "-o", wav], check=True)
-
     with tempfile.TemporaryDirectory() as directory:
         files = [f"{directory}/{i}.wav" for i in range(len(texts))]
         for text, file in zip(texts, files, strict=True):
-            command(text, file)
+            subprocess.run(["flite", "-voice", voice.name, "-t", text, "-o", file], check=True)
         return _read(files)
 
 

@@ -51,7 +51,7 @@ SPEAKERS = {
 
 
 def _espeak(part: Part, *voices: tuple[str, str, int, int], babble: bool = False) -> list[Voice]:
-    """From (name, sex, words a minute, pitch); the language is that before the name's first mark."""
+    """From (name, sex, words a minute, pitch); the name begins with the language."""
     return [
         Voice("espeak-ng", name, name[:2], "f" if sex == "f" else "m", part, babble, wpm, pitch)
         for name, sex, wpm, pitch in voices
