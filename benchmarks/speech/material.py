@@ -82,7 +82,9 @@ def load(part: Part, processes: int = 1) -> list[Clip]:
     """
     absent = synthesizers.missing(part)
     if absent:
-        raise synthesizers.SynthesizerError(f"{part} also needs {', '.join(absent)}")
+        raise synthesizers.SynthesizerError(
+            f"the material {part} also needs: apt-get install {' '.join(absent)}"
+        )
     directory = CACHE / f"{part}-{digest(part)}"
     index = directory / "clips.json"
     if not index.exists():

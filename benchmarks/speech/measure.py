@@ -12,9 +12,8 @@ from speech.negatives import NEGATIVES
 from speech.score import Score
 
 SAMPLE_RATE = 48_000
-SLOW = ("Silero",)
-SLOW_S = 600.0
-"""As long as a slow detector is given of each hour; what it bills is scaled up."""
+OTHERS_S = 600.0
+"""As much as other detectors than pmon's are given of each hour; what they bill is scaled up."""
 
 
 @dataclasses.dataclass
@@ -66,5 +65,5 @@ def _of_clip(clip: Clip, detectors: Sequence[str]) -> list[Score]:
 
 
 def _of_hour(detector: str, number: int, seconds: float) -> float:
-    given = min(seconds, SLOW_S) if detector.startswith(SLOW) else seconds
+    given = seconds if detector == "pmon" else min(seconds, OTHERS_S)
     return negatives.billed_s(DETECTORS[detector], NEGATIVES[number], SAMPLE_RATE, given)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -55,33 +56,30 @@ def brown(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
 
 
 def fan(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
-    """Air (noise falling above some 500 Hz) and the tones of the blades, breathing slowly."""
-    blades_hz, breath_hz = rng.uniform(70.0, 180.0), rng.uniform(0.1, 0.4)
-    amplitudes = 0.25 / np.arange(1, 6)
-    air = filtered(
-        white(rng, sample_rate), *signal.butter(1, rng.uniform(300.0, 900.0), fs=sample_rate)
-    )
-    for t, block in zip(_times(sample_rate), air, strict=False):
-        tones = sum(
-            a * np.sin(2 * np.pi * blades_hz * k * t) for k, a in enumerate(amplitudes, start=1)
-        )
-        yield (block + tones) * (1.0 + 0.1 * np.sin(2 * np.pi * breath_hz * t))
+    """Air (noise falling above some 500 Hz) and the tones of the blades, breathing slowly.
+
+    Tones and breath go a whole number of times into a block.
+    """
+    t = np.arange(BLOCK_S * sample_rate) / sample_rate
+    blades_hz, breath_hz = rng.integers(700, 1800) / BLOCK_S, rng.integers(1, 5) / BLOCK_S
+    tones = _harmonics(rng, t, blades_hz, 0.25 / np.arange(1, 6))
+    breath = 1.0 + 0.1 * np.sin(2 * np.pi * breath_hz * t)
+    falling = signal.butter(1, rng.uniform(300.0, 900.0), fs=sample_rate)
+    for air in filtered(white(rng, sample_rate), *falling):
+        yield (air + tones) * breath
 
 
-def hum(mains_hz: float) -> Noise:
+def hum(mains_hz: int) -> Noise:
     """Mains and its harmonics, with a little hiss."""
 
     def generate(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
         count = min(14, int(0.45 * sample_rate / mains_hz))
         amplitudes = rng.uniform(0.2, 1.0, count) / np.arange(1, count + 1) ** rng.uniform(0.5, 1.2)
-        phases = rng.uniform(0.0, 2 * np.pi, count)
         amplitudes *= np.sqrt(2.0 / np.sum(np.square(amplitudes)))
-        for t in _times(sample_rate):
-            cycles = mains_hz * t
-            yield 0.03 * rng.standard_normal(len(t)) + sum(
-                a * np.sin(2 * np.pi * k * cycles + p)
-                for k, (a, p) in enumerate(zip(amplitudes, phases, strict=True), start=1)
-            )
+        t = np.arange(sample_rate) / sample_rate
+        tones = np.tile(_harmonics(rng, t, mains_hz, amplitudes), BLOCK_S)
+        for hiss in white(rng, sample_rate):
+            yield tones + 0.03 * hiss
 
     return generate
 
@@ -103,25 +101,24 @@ def keyboard(
             made += rng.uniform(0.2, 1.0) * ring * np.exp(-t / rng.uniform(*decay_s))
         return np.asarray(made * np.exp(rng.normal(0.0, 0.4)))
 
+    def block(rng: np.random.Generator, sample_rate: int, kinds: list[Samples]) -> Samples:
+        made = np.zeros((BLOCK_S + 1) * sample_rate)
+        now = rng.uniform(0.0, 2.0)
+        while now < BLOCK_S - 0.3:
+            until, rate = now + rng.uniform(1.0, 6.0), rng.uniform(*keys_per_s)
+            while now < min(until, BLOCK_S - 0.3):
+                for at, level in ((now, 1.0), (now + rng.uniform(0.06, 0.13), 0.4)):
+                    key, first = kinds[rng.integers(len(kinds))], int(at * sample_rate)
+                    made[first : first + len(key)] += level * key
+                now += rng.gamma(4.0, 1.0 / (4.0 * rate))
+            now += float(np.exp(rng.uniform(np.log(0.5), np.log(5.0))))
+        return made[: BLOCK_S * sample_rate]
+
     def generate(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
-        length = BLOCK_S * sample_rate
         kinds = [click(rng, sample_rate) for _ in range(40)]
-        gain = 0.0
+        gain = 1.0 / _rms(np.concatenate([block(rng, sample_rate, kinds) for _ in range(6)]))
         while True:
-            block = np.zeros(length + sample_rate)
-            now = rng.uniform(0.0, 2.0)
-            while now < BLOCK_S - 0.3:
-                until = now + rng.uniform(1.0, 6.0)
-                rate = rng.uniform(*keys_per_s)
-                while now < min(until, BLOCK_S - 0.3):
-                    for at, level in ((now, 1.0), (now + rng.uniform(0.06, 0.13), 0.4)):
-                        made = kinds[rng.integers(len(kinds))] * level
-                        first = int(at * sample_rate)
-                        block[first : first + len(made)] += made
-                    now += rng.gamma(4.0, 1.0 / (4.0 * rate))
-                now += float(np.exp(rng.uniform(np.log(0.5), np.log(5.0))))
-            gain = gain or 1.0 / _rms(block)
-            yield gain * block[:length]
+            yield gain * block(rng, sample_rate, kinds)
 
     return generate
 
@@ -132,30 +129,31 @@ def music(style: str) -> Noise:
     def generate(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
         root = rng.uniform(55.0, 110.0)
         beat = 60.0 / rng.uniform(80.0, 132.0)
+        drums = 0.5 if style == "chords" else 0.2
+        note = cache(lambda degree, s: _note(rng, sample_rate, root, degree, s, style))
         gain = 0.0
         while True:
-            length = BLOCK_S * sample_rate
-            block = np.zeros(length + 4 * sample_rate)
+            block = np.zeros((BLOCK_S + 4) * sample_rate)
             for first, seconds in _bars(rng, beat, style):
-                made = _note(rng, sample_rate, root, seconds, style)
+                made = note(int(rng.integers(7)), seconds)
                 at = int(first * sample_rate)
                 block[at : at + len(made)] += made[: len(block) - at]
             for stroke in range(int(2 * BLOCK_S / beat)):
                 made = _drum(rng, sample_rate, kick=stroke % 2 == 0)
                 at = int(stroke * beat / 2 * sample_rate)
-                block[at : at + len(made)] += (0.5 if style == "chords" else 0.2) * made
-            gain = gain or 1.0 / _rms(block)
-            yield gain * block[:length]
+                block[at : at + len(made)] += drums * made
+            gain = gain or 1.0 / _rms(block[: BLOCK_S * sample_rate])
+            yield gain * block[: BLOCK_S * sample_rate]
 
     return generate
 
 
-def tone(hz: float) -> Noise:
+def tone(hz: int) -> Noise:
     """A steady sine."""
 
     def generate(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
-        for t in _times(sample_rate):
-            yield np.sqrt(2.0) * np.sin(2 * np.pi * hz * t)
+        t = np.arange(sample_rate) / sample_rate
+        return itertools.repeat(np.tile(np.sqrt(2.0) * np.sin(2 * np.pi * hz * t), BLOCK_S))
 
     return generate
 
@@ -184,19 +182,19 @@ def babble(voices: Sequence[Samples], streams: int) -> Noise:
 
 KINDS: dict[Part, dict[str, Noise]] = {
     "tune": {
-        "hum": hum(50.0),
+        "hum": hum(50),
         "fan": fan,
         "keyboard": keyboard((3.0, 8.0), (400.0, 7000.0), (0.002, 0.010)),
         "music": music("chords"),
     },
     "held-out": {
-        "hum": hum(60.0),
+        "hum": hum(60),
         "fan": brown,
         "keyboard": keyboard((2.0, 5.0), (250.0, 4000.0), (0.004, 0.018)),
         "music": music("melody"),
     },
     "quick": {
-        "hum": hum(60.0),
+        "hum": hum(60),
         "fan": brown,
         "keyboard": keyboard((3.0, 8.0), (400.0, 7000.0), (0.002, 0.010)),
         "music": music("chords"),
@@ -218,10 +216,12 @@ def _rms(samples: Samples) -> float:
     return float(np.sqrt(np.mean(np.square(samples))))
 
 
-def _times(sample_rate: int) -> Iterator[Samples]:
-    """Seconds since the start, block after block."""
-    block = np.arange(BLOCK_S * sample_rate) / sample_rate
-    return (block + number * BLOCK_S for number in itertools.count())
+def _harmonics(rng: np.random.Generator, t: Samples, hz: float, amplitudes: Samples) -> Samples:
+    """The first of them has this frequency; phases are drawn."""
+    made = np.zeros(len(t))
+    for k, amplitude in enumerate(amplitudes, start=1):
+        made += amplitude * np.sin(2 * np.pi * k * hz * t + rng.uniform(0.0, 2 * np.pi))
+    return made
 
 
 def _bars(rng: np.random.Generator, beat: float, style: str) -> Iterator[tuple[float, float]]:
@@ -234,11 +234,15 @@ def _bars(rng: np.random.Generator, beat: float, style: str) -> Iterator[tuple[f
 
 
 def _note(
-    rng: np.random.Generator, sample_rate: int, root: float, seconds: float, style: str
+    rng: np.random.Generator,
+    sample_rate: int,
+    root: float,
+    degree: int,
+    seconds: float,
+    style: str,
 ) -> Samples:
     t = np.arange(int(1.1 * seconds * sample_rate)) / sample_rate
     scale = np.array([0, 2, 4, 5, 7, 9, 11])
-    degree = int(rng.integers(7))
     steps = [0, 2, 4] if style == "chords" else [14]
     made = np.zeros(len(t))
     depth = 0.0 if style == "chords" else 0.006
