@@ -41,10 +41,16 @@ def _silence(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
 
 
 def _codec(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
-    """The noise of a quiet room as Opus with DTX leaves it: a minute, again and again."""
-    level = 32768.0 * 10 ** (NEXT_TO_NOTHING_DBOV / 20)
-    quiet = level * noises.take(noises.pink(rng, sample_rate), 60 * sample_rate)
-    made = opus.round_trip(np.round(quiet).astype(np.int16), sample_rate, 24_000) / level
+    """The noise of a quiet room as Opus with DTX leaves it: a minute, again and again.
+
+    The encoder stops sending only what lies far under the loudest that it has heard, so there is
+    something loud before it.
+    """
+    level = channel.FULL_SCALE * 10 ** (NEXT_TO_NOTHING_DBOV / 20)
+    quiet = level * noises.take(noises.pink(rng, sample_rate), 70 * sample_rate)
+    quiet[:sample_rate] *= 300.0
+    sent = np.round(quiet).astype(np.int16)
+    made = opus.round_trip(sent, sample_rate, 24_000)[-60 * sample_rate :] / level
     return itertools.cycle(np.split(made, 60 // noises.BLOCK_S))
 
 

@@ -57,20 +57,23 @@ def round_trip(
     Mono, 20 ms a packet. ``lost`` says which packets never arrive; they are concealed, and so are
     those that the encoder does not send while it hears nothing.
     """
-    packets = list(_encoded(samples, sample_rate, bit_rate))
+    sent = list(packets(samples, sample_rate, bit_rate))
     lookahead = _lookahead(sample_rate)
     arrived = [
         None if lost is not None and lost[min(i, len(lost) - 1)] else packet
-        for i, packet in enumerate(packets)
+        for i, packet in enumerate(sent)
     ]
     decoded = np.concatenate(list(_decoded(arrived, sample_rate)))
     return decoded[lookahead : lookahead + len(samples)]
 
 
-def _encoded(
+def packets(
     samples: npt.NDArray[np.int16], sample_rate: int, bit_rate: int
 ) -> Iterator[bytes | None]:
-    """One packet for each 20 ms and for the encoder's delay; None where it sends nothing."""
+    """One packet for each 20 ms and for the encoder's delay; None where it sends nothing.
+
+    It stops sending where it hears no voice, far under the loudest that it has heard.
+    """
     library, packet = _library(), sample_rate // 50
     encoder = ctypes.c_void_p(_made(library.opus_encoder_create, sample_rate, 1, VOIP))
     for request, value in ((SET_BITRATE, bit_rate), (SET_DTX, 1), (SET_PACKET_LOSS, 5)):
