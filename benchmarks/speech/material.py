@@ -29,7 +29,7 @@ from speech.voices import Part, babblers, talkers
 CACHE = Path(__file__).parents[2] / "build" / "speech"
 RATES = (48_000, 16_000)
 OTHER_RATES = (8_000, 24_000, 32_000, 44_100)
-EXTRAS: dict[Part, int] = {"tune": 5, "held-out": 8, "quick": 0}
+EXTRAS: dict[Part, int] = {"tune": 5, "held-out": 9, "quick": 0}
 """How many of the further conditions each talker is heard under."""
 MADE_BY = (
     "background",

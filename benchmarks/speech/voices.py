@@ -77,8 +77,8 @@ VOICES: tuple[Voice, ...] = (
         ("de+m7", "m", 180, 35),
         ("fr+f3", "f", 170, 60),
         ("es-419+m5", "m", 150, 50),
-        ("pt-br+klatt2", "m", 170, 50),
-        ("nl+anika", "f", 200, 50),
+        ("pt-br+m1", "m", 170, 50),
+        ("nl+f2", "f", 200, 50),
         ("pl+m4", "m", 170, 30),
         ("tr+Annie", "f", 185, 50),
         ("sv+klatt4", "f", 160, 75),
@@ -108,7 +108,6 @@ VOICES: tuple[Voice, ...] = (
         "festival pc_diphone it m",
         "festival suo_fi_lj_diphone fi f",
         "festival msu_ru_nsh_clunits ru m",
-        "festival upc_ca_ona_hts ca f",
         "festival czech_dita cs f",
         "festival czech_machac cs m",
         "festival czech_ph cs m",
@@ -119,10 +118,11 @@ VOICES: tuple[Voice, ...] = (
     ),
     *_other(
         "held-out",
-        # A steady hiss of the synthesizer lies in their pauses, which only babble can bear.
+        # Most of these hiss in their pauses, so the truth cannot be read off them.
         "festival hindi_NSK_diphone hi m",
         "festival telugu_NSK_diphone te m",
         "festival hy_fi_mv_diphone fi m",
+        "festival upc_ca_ona_hts ca f",
         "festival czech_krb cs m",
         babble=True,
     ),
