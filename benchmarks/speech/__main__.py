@@ -74,6 +74,7 @@ def main(
         part=part,
         minutes=sum(clip.duration_s for clip in clips) / 60,
         conditions=[clip.condition for clip in clips],
+        sample_rates=[clip.sample_rate for clip in clips],
         scores=measure.clips(clips, names, processes),
         billed_s=measure.hours(names, seconds, processes) if hours and not is_quick else {},
     )

@@ -18,20 +18,30 @@ OTHERS_S = 600.0
 
 @dataclasses.dataclass
 class Run:
-    """All that the table shows. ``scores``: by detector, then one for each of ``conditions``, which
-    names that of each clip; ``billed_s`` by detector and kind of noise, in an hour."""
+    """All that the table shows. ``conditions`` and ``sample_rates`` have one entry for each clip,
+    ``scores`` those of each detector; ``billed_s`` is by detector and kind of noise, in an hour."""
 
     head: str
     part: str
     minutes: float
     conditions: list[str]
+    sample_rates: list[int]
     scores: dict[str, list[Score]]
     billed_s: dict[str, dict[str, float]]
 
-    def pooled(self, detector: str, among: Collection[str] | None = None) -> Score:
-        """Over the clips under the conditions ``among``, or over all."""
-        pairs = zip(self.conditions, self.scores[detector], strict=True)
-        return score.pooled(one for name, one in pairs if among is None or name in among)
+    def pooled(
+        self,
+        detector: str,
+        among: Collection[str] | None = None,
+        sample_rate: int | None = None,
+    ) -> Score:
+        """Over the clips under the conditions ``among``, of this rate; None means all."""
+        rows = zip(self.conditions, self.sample_rates, self.scores[detector], strict=True)
+        return score.pooled(
+            one
+            for condition, rate, one in rows
+            if (among is None or condition in among) and sample_rate in (None, rate)
+        )
 
 
 def clips(made: Sequence[Clip], detectors: Sequence[str], processes: int) -> dict[str, list[Score]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from speech.material import RATES
 from speech.measure import Run
 from speech.negatives import NEGATIVES
 from speech.score import Score, median, within
@@ -117,6 +118,9 @@ def _by_condition(run: Run) -> Iterator[list[str]]:
     for condition in dict.fromkeys(run.conditions):
         cells = (f"{run.pooled(name, [condition]).dcf:.3f}" for name in run.scores)
         yield [condition, *cells]
+    for rate in sorted(set(run.sample_rates) & set(RATES)):
+        cells = (f"{run.pooled(name, None, rate).dcf:.3f}" for name in run.scores)
+        yield [f"all at {rate // 1000} kHz", *cells]
 
 
 def _by_noise(run: Run) -> Iterator[list[str]]:

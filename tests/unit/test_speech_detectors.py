@@ -64,7 +64,7 @@ def run(dcf: dict[str, float], billed_s: float = 0.0) -> Run:
         missed = round(value / 0.75 * 5000)
         scores[name] = [Score(5000, missed, 5000, 0, 50.0, 50.0 - missed / 100, [], 1)]
     billed = {name: {n.name: billed_s for n in NEGATIVES} for name in dcf}
-    return Run("here", "quick", 1.7, ["clean"], scores, billed)
+    return Run("here", "quick", 1.7, ["clean"], [16_000], scores, billed)
 
 
 def test_pmon_is_held_against_the_best_mode_of_webrtc() -> None:
@@ -88,6 +88,7 @@ def test_the_table_tells_all_detectors_and_conditions() -> None:
     text = report.markdown(run({"pmon": 0.1, "Silero v6": 0.05}, 12.0))
     assert "| pmon | 0.100 |" in text
     assert "| clean | 0.100 | 0.050 |" in text
+    assert "| all at 16 kHz | 0.100 | 0.050 |" in text
     assert "| white noise | 12 | 12 |" in text
     assert "1 clips of quick, 2 minutes" in text
 
@@ -107,7 +108,8 @@ def test_pmon_beats_webrtc_on_voices_of_espeak() -> None:
     clips = material.load("quick")
     names = ["pmon", "WebRTC 2", "WebRTC 3", "WebRTC 2 raw", "WebRTC 3 raw"]
     found = measure.clips(clips, names, processes=1)
-    judged = Run("", "quick", 0.0, [clip.condition for clip in clips], found, {})
+    conditions, rates = [c.condition for c in clips], [c.sample_rate for c in clips]
+    judged = Run("", "quick", 0.0, conditions, rates, found, {})
     best = verdicts.best_webrtc(judged)
     assert best is not None
     assert report.of_five(judged, "pmon").dcf < verdicts.OF_WEBRTC * best

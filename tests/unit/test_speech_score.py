@@ -55,15 +55,14 @@ def test_silence_has_no_speech_in_it() -> None:
 
 @given(st.lists(st.booleans(), max_size=300))
 def test_segments_are_apart_long_enough_and_cover_what_is_active(active: list[bool]) -> None:
-    found = truth.segments(np.array(active, dtype=bool))
+    flags = np.array(active, dtype=bool)
+    found = truth.segments(flags)
     assert all(end - start >= truth.SHORTEST_S - 1e-6 for start, end in found)
     gaps = [later[0] - sooner[1] for sooner, later in itertools.pairwise(found)]
     assert all(gap >= truth.JOINED_GAP_S - 1e-6 for gap in gaps)
     covered = truth.frames(found, len(active))
-    left_out = np.flatnonzero(np.array(active, dtype=bool) & ~covered)
-    for frame in left_out:  # only in what was too short to be speech
-        run = np.array(active[max(0, frame - 2) : frame + 3], dtype=bool)
-        assert run.sum() < 3
+    for frame in map(int, np.flatnonzero(flags & ~covered)):  # only what is too short for speech
+        assert flags[max(0, frame - 2) : frame + 3].sum() < 3
     assert truth.segments(covered) == found
 
 
