@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from capacity.verdicts import Verdict
+from click.testing import CliRunner
 from scipy import signal
 from speech import detectors, material, measure, negatives, report, score, truth, verdicts
+from speech.__main__ import main
 from speech.detectors import DETECTORS
 from speech.measure import Run
 from speech.negatives import NEGATIVES
@@ -113,3 +118,29 @@ def test_pmon_beats_webrtc_on_voices_of_espeak() -> None:
     best = verdicts.best_webrtc(judged)
     assert best is not None
     assert report.of_five(judged, "pmon").dcf < verdicts.OF_WEBRTC * best
+
+
+def test_the_command_prints_the_table_of_the_quick_part(tmp_path: Path) -> None:
+    """Two detectors, no bound on pmon among them: nothing can be missed."""
+    saved = tmp_path / "figures.json"
+    options = ["--quick", "--processes", "1", "--detectors", "always,WebRTC 3"]
+    told = CliRunner().invoke(main, [*options, "--json", str(saved)])
+    assert told.exit_code == 0, told.output
+    assert "| always | 0.250 |" in told.output
+    assert json.loads(saved.read_text())["detectors"]["always"]["all"]["p_fa"] == 1.0
+
+
+@pytest.mark.parametrize("asked", ["nobody", "pmon,nobody"])
+def test_a_detector_that_is_not_there_is_named_and_not_left_out(asked: str) -> None:
+    told = CliRunner().invoke(main, ["--quick", "--detectors", asked])
+    assert told.exit_code == 1
+    assert "no detector is called nobody" in told.output
+
+
+def test_a_detector_whose_package_is_missing_is_not_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(detectors.NEEDED, "WebRTC", ("not_installed", "webrtcvad-wheels"))
+    told = CliRunner().invoke(main, ["--quick", "--detectors", "pmon,WebRTC 3"])
+    assert told.exit_code == 1
+    assert "pip install webrtcvad-wheels" in told.output
