@@ -157,6 +157,14 @@ bench-capacity: server bench-agents  ## What watching costs, on two idle cores; 
 quick-capacity: server  ## The same with a few people for three minutes: whether it works
 	$(CAPACITY) --quick --out build/quick-capacity.json
 
+# As SPEECH_FLAGS="--part tune --no-hours". The voices are Debian's; what is missing is named.
+SPEECH_FLAGS :=
+.PHONY: bench-speech
+bench-speech: $(INSTALLED)  ## How well speech is found, beside other detectors; some ten minutes
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group bench-speech
+	PYTHONPATH=benchmarks $(BIN)/python -m speech --markdown build/speech.md \
+		--json build/speech.json $(if $(SPEECH_FLAGS),,--command 'make $@') $(SPEECH_FLAGS)
+
 .PHONY: test-system
 test-system: server sdks  ## What takes many minutes or a whole machine; a missing tool is a failure
 	$(MAKE) sanitize-churn CHURN_S=120

@@ -13,7 +13,7 @@ from room_driver import Meeting, microphone, person
 
 from pmon.media.polls import AUDIO_EVERY_S, LOOK_EVERY_S, Polls
 from pmon.media.stats import FEW, report
-from pmon.monitor.inputs import LinkReading, VideoReading
+from pmon.monitor.inputs import LinkReading
 
 
 def inbound(sid: str, kind: str = "audio", **figures: float) -> RtcStats:
@@ -104,7 +104,8 @@ async def test_video_and_audio_come_out_of_one_report() -> None:
     tracks: Any = [Track(f"TR_{n}") for n in range(FEW)]
     found = await report(room, tracks)
     assert found.audio.keys() == {"TR_a"}
-    assert found.video == {"TR_v": VideoReading(frames=30, freezes=1)}
+    assert found.video.keys() == {"TR_v"}
+    assert (found.video["TR_v"].frames, found.video["TR_v"].freezes) == (30, 1)
     assert (room.asked, [track.asked for track in tracks]) == (1, [0] * FEW)
 
 

@@ -1,0 +1,1 @@
+"""How well speech is found: labelled material of our own making, and a table of detectors."""

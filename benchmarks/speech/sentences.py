@@ -1,0 +1,210 @@
+"""What the voices say: own text, from one word to long sentences."""
+
+from __future__ import annotations
+
+SENTENCES: dict[str, tuple[str, ...]] = {
+    "en": (
+        "Yes.",
+        "Exactly.",
+        "Can you hear me?",
+        "No, not yet.",
+        "Sorry, I was on mute.",
+        "Let us begin with the numbers of last week.",
+        "The first room was full before nine, so we opened a second one.",
+        "I sent you the file this morning, but it may have gone to the old address.",
+        "If nobody minds, we could move the review to Thursday, when the people from the "
+        "workshop are back and have seen the new figures.",
+        "Six of the seven tests pass, and the seventh one fails only on the slow machine.",
+        "Hm, that is strange.",
+        "Whoever touched the cable last should please put it back where it was.",
+        "Thanks.",
+        "We think that the shipment will arrive in the harbour on the fifth of February.",
+    ),
+    "de": (
+        "Ja.",
+        "Genau.",
+        "Hört ihr mich?",
+        "Nein, das glaube ich nicht.",
+        "Entschuldigung, ich war stumm geschaltet.",
+        "Fangen wir mit den Zahlen der letzten Woche an.",
+        "Der erste Raum war schon vor neun Uhr voll, also haben wir einen zweiten geöffnet.",
+        "Wenn niemand etwas dagegen hat, verschieben wir die Besprechung auf Donnerstag, "
+        "dann sind auch die Kollegen aus der Werkstatt wieder da.",
+        "Sechs von sieben Prüfungen sind in Ordnung.",
+        "Danke.",
+    ),
+    "fr": (
+        "Oui.",
+        "Voilà.",
+        "Vous m'entendez ?",
+        "Non, pas encore.",
+        "Pardon, mon micro était coupé.",
+        "Commençons par les chiffres de la semaine dernière.",
+        "La première salle était pleine avant neuf heures, alors nous en avons ouvert une autre.",
+        "Si personne ne s'y oppose, nous pourrions déplacer la réunion à jeudi, quand les gens "
+        "de l'atelier seront revenus.",
+        "Six essais sur sept sont réussis.",
+        "Merci.",
+    ),
+    "es": (
+        "Sí.",
+        "Claro.",
+        "¿Me oyen bien?",
+        "No, todavía no.",
+        "Perdón, tenía el micrófono apagado.",
+        "Empecemos con las cifras de la semana pasada.",
+        "La primera sala estaba llena antes de las nueve, así que abrimos otra.",
+        "Si a nadie le molesta, podemos pasar la reunión al jueves, cuando la gente del taller "
+        "esté de vuelta.",
+        "Seis de las siete pruebas han salido bien.",
+        "Gracias.",
+    ),
+    "pt": (
+        "Sim.",
+        "Certo.",
+        "Vocês me ouvem?",
+        "Não, ainda não.",
+        "Desculpe, meu microfone estava desligado.",
+        "Vamos começar com os números da semana passada.",
+        "A primeira sala ficou cheia antes das nove, então abrimos outra.",
+        "Se ninguém se opuser, podemos passar a reunião para quinta-feira, quando o pessoal da "
+        "oficina estiver de volta.",
+        "Obrigado.",
+    ),
+    "it": (
+        "Sì.",
+        "Certo.",
+        "Mi sentite?",
+        "No, non ancora.",
+        "Scusate, avevo il microfono spento.",
+        "Cominciamo dai numeri della settimana scorsa.",
+        "La prima sala era piena prima delle nove, quindi ne abbiamo aperta un'altra.",
+        "Se nessuno ha niente in contrario, possiamo spostare la riunione a giovedì, quando "
+        "saranno tornati quelli del laboratorio.",
+        "Sei prove su sette sono riuscite.",
+        "Grazie.",
+    ),
+    "nl": (
+        "Ja.",
+        "Precies.",
+        "Kunnen jullie mij horen?",
+        "Nee, nog niet.",
+        "Sorry, mijn microfoon stond uit.",
+        "Laten we beginnen met de cijfers van vorige week.",
+        "De eerste zaal was voor negen uur al vol, dus hebben we een tweede geopend.",
+        "Als niemand er bezwaar tegen heeft, verplaatsen we het overleg naar donderdag.",
+        "Bedankt.",
+    ),
+    "pl": (
+        "Tak.",
+        "Dokładnie.",
+        "Czy mnie słychać?",
+        "Nie, jeszcze nie.",
+        "Przepraszam, miałem wyłączony mikrofon.",
+        "Zacznijmy od liczb z zeszłego tygodnia.",
+        "Pierwsza sala była pełna przed dziewiątą, więc otworzyliśmy drugą.",
+        "Jeżeli nikt nie ma nic przeciwko, przenieśmy spotkanie na czwartek, kiedy wrócą ludzie "
+        "z warsztatu.",
+        "Dziękuję.",
+    ),
+    "sv": (
+        "Ja.",
+        "Just det.",
+        "Hör ni mig?",
+        "Nej, inte än.",
+        "Förlåt, min mikrofon var avstängd.",
+        "Vi börjar med siffrorna från förra veckan.",
+        "Det första rummet var fullt före klockan nio, så vi öppnade ett till.",
+        "Om ingen har något emot det flyttar vi mötet till torsdag, när alla är tillbaka.",
+        "Tack.",
+    ),
+    "tr": (
+        "Evet.",
+        "Tabii.",
+        "Beni duyuyor musunuz?",
+        "Hayır, henüz değil.",
+        "Özür dilerim, mikrofonum kapalıydı.",
+        "Geçen haftanın sayılarıyla başlayalım.",
+        "İlk salon dokuzdan önce doldu, biz de ikinci bir salon açtık.",
+        "Kimse karşı çıkmazsa toplantıyı perşembe gününe alalım, o zaman herkes dönmüş olur.",
+        "Teşekkürler.",
+    ),
+    "cs": (
+        "Ano.",
+        "Přesně.",
+        "Slyšíte mě?",
+        "Ne, ještě ne.",
+        "Promiňte, měl jsem vypnutý mikrofon.",
+        "Začneme čísly z minulého týdne.",
+        "První místnost byla plná před devátou hodinou, a tak jsme otevřeli druhou.",
+        "Jestli nikdo nic nenamítá, můžeme přesunout schůzku na čtvrtek, až se vrátí lidé z dílny.",
+        "Šest ze sedmi zkoušek je v pořádku.",
+        "Děkuji.",
+    ),
+    "fi": (
+        "Kyllä.",
+        "Juuri niin.",
+        "Kuuletteko minua?",
+        "Ei vielä.",
+        "Anteeksi, mikrofonini oli pois päältä.",
+        "Aloitetaan viime viikon luvuista.",
+        "Ensimmäinen huone oli täynnä ennen yhdeksää, joten avasimme toisen.",
+        "Jos kenelläkään ei ole mitään sitä vastaan, siirretään kokous torstaille, kun kaikki "
+        "ovat taas paikalla.",
+        "Kiitos.",
+    ),
+    "ca": (
+        "Sí.",
+        "Exacte.",
+        "Em sentiu bé?",
+        "No, encara no.",
+        "Perdoneu, tenia el micròfon apagat.",
+        "Comencem amb les xifres de la setmana passada.",
+        "La primera sala era plena abans de les nou, i per això en vam obrir una altra.",
+        "Si ningú no hi té res en contra, podem passar la reunió a dijous, quan tothom haurà "
+        "tornat.",
+        "Gràcies.",
+    ),
+    "ru": (
+        "Да.",
+        "Конечно.",
+        "Вы меня слышите?",
+        "Нет, ещё нет.",
+        "Простите, у меня был выключен микрофон.",
+        "Начнём с цифр за прошлую неделю.",
+        "Первый зал заполнился до девяти часов, поэтому мы открыли второй.",
+        "Если никто не против, перенесём встречу на четверг, когда все вернутся из мастерской.",
+        "Спасибо.",
+    ),
+    "hi": (
+        "हाँ।",
+        "ठीक है।",
+        "क्या आप मुझे सुन सकते हैं?",
+        "नहीं, अभी नहीं।",
+        "माफ़ कीजिए, मेरा माइक बंद था।",
+        "चलिए पिछले हफ़्ते के आँकड़ों से शुरू करते हैं।",
+        "पहला कमरा नौ बजे से पहले भर गया था, इसलिए हमने दूसरा कमरा खोल दिया।",
+        "अगर किसी को आपत्ति न हो तो हम बैठक गुरुवार को रख सकते हैं, तब तक सब लोग लौट आएँगे।",
+        "धन्यवाद।",
+    ),
+    "te": (
+        "అవును.",
+        "సరే.",
+        "నా మాట వినిపిస్తోందా?",
+        "లేదు, ఇంకా కాదు.",
+        "క్షమించండి, నా మైక్ ఆపి ఉంది.",
+        "పోయిన వారం లెక్కలతో మొదలు పెడదాం.",
+        "మొదటి గది తొమ్మిది గంటలకు ముందే నిండిపోయింది, అందుకే రెండో గది తెరిచాము.",
+        "ఎవరికీ అభ్యంతరం లేకపోతే సమావేశం గురువారం పెట్టుకుందాం, అప్పటికి అందరూ తిరిగి వస్తారు.",
+    ),
+}
+"""Sentences by language (ISO 639-1)."""
+
+
+def phrases(language: str) -> list[str]:
+    """The sentences, and where they have commas their parts: people pause there, at times long."""
+    found = []
+    for sentence in SENTENCES[language]:
+        *parts, last = sentence.split(", ")
+        found += [part + "," for part in parts] + [last]
+    return found
