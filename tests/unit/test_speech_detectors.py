@@ -104,11 +104,9 @@ def test_an_hour_is_scaled_from_what_was_heard() -> None:
     assert always == pytest.approx(3600 * 40 / 30)  # ten quiet seconds stand before it
 
 
-@pytest.mark.xfail(reason="the detector that issue 5 replaces: 1.25 of WebRTC's", strict=True)
 def test_pmon_beats_webrtc_on_voices_of_espeak() -> None:
-    """The bound of the whole table on the part that needs no other synthesizer, in five conditions.
-
-    Take the mark away with the detector that passes.
+    """On the part that needs no other synthesizer, in five conditions; `make bench-speech` has the
+    bound of the whole table.
     """
     clips = material.load("quick")
     names = ["pmon", "WebRTC 2", "WebRTC 3", "WebRTC 2 raw", "WebRTC 3 raw"]
@@ -117,7 +115,7 @@ def test_pmon_beats_webrtc_on_voices_of_espeak() -> None:
     judged = Run("", "quick", 0.0, conditions, rates, found, {})
     best = verdicts.best_webrtc(judged)
     assert best is not None
-    assert report.of_five(judged, "pmon").dcf < verdicts.OF_WEBRTC * best
+    assert report.of_five(judged, "pmon").dcf < 0.9 * best
 
 
 def test_the_command_prints_the_table_of_the_quick_part(tmp_path: Path) -> None:
