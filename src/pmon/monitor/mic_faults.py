@@ -16,6 +16,8 @@ VOICED_DBOV = -80.0
 """100 ms as loud are a sound: rooms are louder, and what codecs make of digital silence is not."""
 SILENT_S = 60.0
 """So much silence must be heard before a microphone is called dead."""
+UNCOUNTED_S = 10.0
+"""Of it, so much may be so new that the packets of that time have not been counted yet."""
 SILENT_SHARE = 0.95
 """So much of what is heard must be near digital silence; less is no evidence for a dead one."""
 
@@ -108,11 +110,14 @@ class Silence(msgspec.Struct):
         return self._dead()
 
     def _dead(self) -> Verdict | None:
-        if self.silent_s < SILENT_S or self.since is None or self.loudest_dbov is None:
+        heard_s = self.silent_s + self.pending.heard_s
+        if heard_s < SILENT_S or self.pending.heard_s > UNCOUNTED_S:
+            return None
+        if self.since is None or self.loudest_dbov is None:
             return None
         evidence: dict[str, float | str] = {
             "loudest_dbov": round(self.loudest_dbov, 1),
-            "heard_s": round(self.silent_s, 1),
+            "heard_s": round(heard_s, 1),
         }
         return Verdict("mic_silent", True, self.since, evidence)
 

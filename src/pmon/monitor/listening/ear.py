@@ -21,7 +21,7 @@ PIN_S = 30.0
 """A pin ends after so long without own speech."""
 SUSPECT_S = 68.0
 """A microphone that may be dead is held until so much of it was heard: the minute of silence that
-``mic_faults`` asks for, and what it takes to read it and to count the packets, every 5 s each."""
+``mic_faults`` asks for, and some seconds in which a busy machine may have lost sound."""
 SILENCE_DBOV = -80.0
 """Near digital silence: below the floor of any real microphone."""
 NOISE_DBOV = -38.0
