@@ -184,7 +184,7 @@ def test_a_flapping_connection_fills_no_memory() -> None:
     for change in range(12_000):
         meeting.now += 5.0
         meeting.monitor.quality("ann", "poor" if change % 2 else "excellent", meeting.now)
-        meeting.monitor.take_events()
+        meeting.collect()
         if change in (4000, 11_999):  # in both it has been raised that the session is long
             (session,) = meeting.monitor.sessions.all()
             sizes.append(len(msgspec.msgpack.encode(session.state())))
