@@ -497,7 +497,7 @@ class TestHandover:
         """A process that dies takes the seconds with it that were not settled yet."""
         before = self.first()
         if planned:
-            before.monitor.sessions.settle(before.now)
+            before.monitor.settle(before.now)
         room = before.handed_over(gap_s=2.0)
         room.connected(*(person(name, microphone(f"TR_{name}")) for name in ("ann", "bob")))
         say(room, ("bob", 40.0, 44.0), ("ann", 43.0, 47.0))

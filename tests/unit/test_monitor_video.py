@@ -8,6 +8,7 @@ from video_receiver import Receiver, steady
 
 from pmon.monitor import events as ev
 from pmon.monitor.inputs import TrackInfo
+from pmon.monitor.motion import NOTHING
 
 
 def watched(track: TrackInfo | None = None) -> Meeting:
@@ -225,3 +226,14 @@ def test_a_camera_that_is_not_subscribed_has_no_fault() -> None:
     meeting.to(3600.0)
     assert states(meeting) == []
     assert not issues(meeting)
+
+
+def test_a_report_that_misses_a_receiver_once_counts_no_frame_twice() -> None:
+    """One that has received nothing stands in no report; one that has cannot have forgotten it."""
+    meeting, receiver = watched(), Receiver(steady(0.0, 60.0, 15.0))
+    read(meeting, receiver, 20.0)
+    meeting.to(22.0)
+    meeting.monitor.video("TR_cam", NOTHING, 22.0)
+    read(meeting, receiver, 40.0)
+    assert states(meeting) == ["live"]
+    assert summary(meeting).frames == receiver.at(40.0).frames

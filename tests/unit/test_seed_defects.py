@@ -16,7 +16,7 @@ import pytest
 from dsp_material import RATE
 from livekit import rtc
 from livekit.rtc._proto.stats_pb2 import RtcStats
-from room_driver import EPOCH, Meeting, camera, microphone, person, seconds
+from room_driver import EPOCH, Meeting, camera, microphone, person, seconds, watch
 from sdk_stand_ins import Publication, Tier, room_of, say
 
 from pmon import _dsp
@@ -30,8 +30,10 @@ from pmon.media.stats import _video
 from pmon.media.subscriptions import Subscriptions
 from pmon.metadata import JobMetadata
 from pmon.monitor import events as ev
+from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.inputs import VideoReading
 from pmon.monitor.listening.plan import Listening
+from pmon.monitor.room import RoomMonitor
 from pmon.monitor.view import view
 from pmon.settings import load_settings
 
@@ -145,10 +147,9 @@ def test_of_a_simulcast_the_lowest_layer_is_asked_for() -> None:
 def test_one_identity_in_two_rooms_is_two_sessions() -> None:
     sessions = set()
     for name in ("standup", "retro"):
-        meeting = Meeting(name)
-        meeting.connected(person("ann"))
-        meeting.job("AJ_1", "ann")
-        sessions |= {event.session for event in meeting.events}
+        monitor = RoomMonitor(name, UtcAnchor(0.0, EPOCH))
+        monitor.start_job("AJ_1", "AD_1", person("ann"), watch(), 0.0)
+        sessions |= {event.session for event in monitor.take_events()}
     assert len(sessions) == 2
 
 
@@ -275,18 +276,19 @@ def _fail(*_: object) -> None:
 
 def test_a_clock_that_steps_moves_times_and_no_duration() -> None:
     """By an hour, in the middle of a turn."""
-    meeting = Meeting()
-    meeting.connected(person("ann", microphone()))
-    meeting.job("AJ_1", "ann")
-    meeting.to(10.0)
-    meeting.monitor.speech("TR_mic", 0.01, True, 9.75)
-    meeting.anchor.renew(10.0, EPOCH - timedelta(hours=1))
-    meeting.to(20.0)
-    meeting.monitor.speech("TR_mic", 0.01, False, 20.0)
-    (stopped,) = meeting.of(ev.SpeakingStopped)
+    anchor = UtcAnchor(0.0, EPOCH)
+    monitor = RoomMonitor("standup", anchor)
+    monitor.connected("RM_1", [person("ann", microphone())], 0.0)
+    monitor.start_job("AJ_1", "AD_1", person("ann"), watch(), 0.0)
+    monitor.speech("TR_mic", 0.01, True, 9.75)
+    anchor.renew(10.0, EPOCH - timedelta(hours=1))
+    monitor.speech("TR_mic", 0.01, False, 20.0)
+    monitor.end_job("AJ_1", "job_terminated", 30.0)
+    *_, stopped, ended = monitor.take_events()
+    assert isinstance(stopped, ev.SpeakingStopped)
+    assert isinstance(ended, ev.SessionEnded)
     assert (stopped.turn_s, seconds(stopped)) == (10.25, 10.0 - 3600.0)
-    summary = meeting.summary()
-    assert (summary.talk_time_s, summary.duration_s) == (10.25, 20.0)
+    assert (ended.summary.talk_time_s, ended.summary.duration_s) == (10.25, 30.0)
 
 
 def _meeting(*tracks: Any) -> Meeting:
