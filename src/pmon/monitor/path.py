@@ -5,7 +5,8 @@ them, and mixes the two (livekit#4400). It knows nothing of its way to us in any
 our own. What we hear of somebody has passed their uplink and our own path, never their downlink.
 So the server's level tells *whether* a link is bad, and what we hear *which way*: see ``Paths``.
 
-What is repaired on its way (retransmission of plain Opus, RED rebuilt) neither of us sees.
+What RED or FEC rebuild counts as lost all the same, for the server and for us, but is not made up.
+What comes by retransmission, as plain Opus from the server to us does, counts for nobody.
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ from pmon.monitor.events import QualityLevel
 from pmon.monitor.inputs import LinkReading
 from pmon.monitor.mos import heard_mos
 from pmon.monitor.participant import Participant
-from pmon.monitor.reception import Inbound, Reception
+from pmon.monitor.reception import NOTHING, Inbound, Reception, likely_loss
 
 WELL = 0.01
 """The own path has to lose less than this to be called well again."""
+TOLERATED = 0.12
+"""More than this on an uplink, and the server calls nobody excellent; with RED and FEC that takes
+9.4 %."""
+CHANCE = 3
+"""Fewer may have bad uplinks at the same time."""
 PLENTY, CLEAN = 250, 0.005
 """So many packets with less lost than this, and nothing is wrong with their way."""
 DRY_S = 5.0
@@ -30,13 +36,17 @@ SERVER_LAG_S = 15.0
 """The server is at most so late to see a loss on somebody's uplink: two windows of 5 s, and 5 s
 until it tells."""
 
+SILENT = None
+"""Stands for all together who hardly send anything, as whoever is silent does with DTX."""
+
 
 class Paths:
     """The ways of a room's packets, from the audio of those who are heard.
 
     Packets that are lost on the own path are lost of everybody: so if one who is heard misses
-    none, the path is well, and who does miss some has lost them before. If all do, it is the path,
-    unless the server lowers the level of them all, and not ours: it sees their uplinks alone.
+    none, the path is well, and who does miss some has lost them before. If all do, it may be the
+    path, and nobody is blamed, unless the server lowers the level of them all and not ours. It is
+    the path for sure if the server lowers ours, or keeps calling those well who lose that much.
     """
 
     def __init__(self, participants: Mapping[str, Participant]) -> None:
@@ -50,8 +60,10 @@ class Paths:
         self._participants = participants
         self._inbound: dict[str, Inbound] = {}
         self._suspected_since: float | None = None
-        self._losses: dict[str, float] = {}
-        """The loss of everybody of whom enough was sent lately."""
+        self._losses: dict[str | None, float] = {}
+        """The loss of everybody of whom enough was sent lately, and of the ``SILENT``."""
+        self._heads = 0
+        """How many people that is."""
 
     def read(
         self, readings: Mapping[str, dict[str, LinkReading]], rtt_s: float | None, now: float
@@ -67,7 +79,7 @@ class Paths:
             got[name] = inbound.read(readings.get(name, {}), now)
             if inbound.over:
                 del self._inbound[name]
-        self._losses = {name: i.loss for name, i in self._inbound.items() if i.loss is not None}
+        self._weigh()
         self._judge_own(now)
         return {} if self._suspected_since is not None else got
 
@@ -76,7 +88,7 @@ class Paths:
         has told to a connection that comes back.
         """
         self._inbound.clear()
-        self._losses.clear()
+        self._weigh()
         self.rtt_s = self._suspected_since = self.own_loss = None
 
     def hears(self, identity: str) -> bool:
@@ -127,7 +139,21 @@ class Paths:
         path = self._path_loss(losses)
         return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
 
-    def _path_loss(self, losses: Mapping[str, float]) -> float:
+    def _weigh(self) -> None:
+        """Look at the losses of everybody anew."""
+        self._losses, self._heads, silent = {}, 0, NOTHING
+        for name, inbound in self._inbound.items():
+            if inbound.loss is not None:
+                self._losses[name] = inbound.loss
+                self._heads += 1
+            elif inbound.lately.expected > 0 and not is_low(self._level(name)):
+                silent += inbound.lately
+                self._heads += 1
+        loss = likely_loss(silent)
+        if loss is not None:
+            self._losses[SILENT] = loss
+
+    def _path_loss(self, losses: Mapping[str | None, float]) -> float:
         """What the own path loses at most, if these are the losses of all who are heard.
 
         One who misses hardly anything has it all; else what those miss who the server finds well.
@@ -135,26 +161,33 @@ class Paths:
         least = min(losses.values(), default=0.0)
         if least < LOSS:
             return least
-        well = [loss for name, loss in losses.items() if not is_low(self._level(name))]
+        well = self._well(losses)
         return median(well) if well else 0.0
 
-    def _level(self, identity: str) -> QualityLevel:
+    def _well(self, losses: Mapping[str | None, float]) -> list[float]:
+        """What those miss who the server finds well."""
+        return [loss for name, loss in losses.items() if not is_low(self._level(name))]
+
+    def _level(self, identity: str | None) -> QualityLevel:
+        if identity is SILENT:
+            return "excellent"  # who is not is left out of them
         participant = self._participants.get(identity)
         return "unknown" if participant is None else participant.quality
 
     def _judge_own(self, now: float) -> None:
         """Whether it is the own path that loses packets: see the class."""
-        losses = self._losses
-        ours_is_low = is_low(self.own_level)
+        losses, ours_is_low = self._losses, is_low(self.own_level)
+        well = self._well(losses)
         least = min(losses.values(), default=0.0)
-        theirs = all(is_low(self._level(name)) for name in losses)
-        if least < (LOSS if self.own_loss is None else WELL) or (theirs and not ours_is_low):
+        if least < (LOSS if self.own_loss is None else WELL) or not (well or ours_is_low):
             self._suspected_since = self.own_loss = None
             return
         if self._suspected_since is None:
             self._suspected_since = now
-        if ours_is_low or now - self._suspected_since >= SERVER_LAG_S:
-            self.own_loss = self._path_loss(losses) or median(losses.values())
+        late = now - self._suspected_since >= SERVER_LAG_S
+        sure = self._heads >= CHANCE or max(well, default=0.0) >= TOLERATED
+        if ours_is_low or (late and sure):
+            self.own_loss = median(well or losses.values())
 
     def _figures(self, identity: str) -> dict[str, float]:
         inbound, loss = self._inbound.get(identity), self._uplink_loss(identity)

@@ -64,6 +64,13 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = Reception()
 
 
+def likely_loss(received: Reception) -> float | None:
+    """The share of the packets that is missing; None if too few were sent to tell."""
+    if received.expected < ENOUGH:
+        return None
+    return received.loss if received.lost >= LOST_LEAST else 0.0
+
+
 def between(before: LinkReading, after: LinkReading) -> Reception:
     """What was received from one reading of a receiver to the next.
 
@@ -122,9 +129,7 @@ class Inbound:
     @property
     def loss(self) -> float | None:
         """The share of the packets that got lost lately; None if too few were sent to tell."""
-        if self.lately.expected < ENOUGH:
-            return None
-        return self.lately.loss if self.lately.lost >= LOST_LEAST else 0.0
+        return likely_loss(self.lately)
 
     @property
     def heard(self) -> bool:
