@@ -155,7 +155,7 @@ async def test_nobody_is_blamed_for_the_own_path(network: Network) -> None:
     """Ten percent of what the server sends the monitor are lost: of both, and of neither."""
     async with meeting(network) as m:
         network.lose(0.1, sender="server", receiver="monitor")
-        await m.worker.wait_for(lambda line: OWN_PATH in line["message"], within_s=60)
+        await m.worker.wait_for(lambda line: OWN_PATH in line["message"], within_s=90)
         (said,) = m.said(OWN_PATH)
         assert (said["level"], said["room"]) == ("WARNING", ROOM)
         assert 0.05 <= said["loss"] <= 0.15

@@ -123,13 +123,26 @@ class TestUplink:
 
     def test_a_whole_office_on_one_bad_line(self) -> None:
         """All who are heard lose packets, and the server says so of all: it is not our path."""
-        call = Call("ann", "bob")
-        call.pass_time(10, {"ann": 0.1, "bob": 0.1})
+        office = dict.fromkeys(("ann", "bob", "cleo"), 0.1)
+        call = Call(*office)
+        call.pass_time(10, office)
         call.monitor.quality("ann", "good", 10.0)  # in one breath, as the server tells it
-        call.level("bob", "good")
-        assert call.last("ann").reason == call.last("bob").reason == "uplink_loss"
-        call.pass_time(30, {"ann": 0.1, "bob": 0.1})
+        call.monitor.quality("bob", "good", 10.0)
+        call.level("cleo", "good")
+        assert {call.last(name).reason for name in office} == {"uplink_loss"}
+        call.pass_time(30, office)
         assert call.monitor.levels.paths.own_loss is None
+
+    def test_silent_colleagues_on_that_line_are_no_witnesses(self) -> None:
+        silent = [f"s{n}" for n in range(8)]
+        call = Call("ann", *silent)
+        lost = dict.fromkeys(("ann", *silent), 0.1)
+        call.pass_time(5, lost, silent=silent)
+        for name in silent:
+            call.level(name, "good")
+        call.pass_time(10, lost, silent=silent)
+        call.level("ann", "good")
+        assert call.last("ann").reason == "uplink_loss"
 
     def test_on_top_of_an_own_path_that_loses_as_much(self) -> None:
         """What the own path takes is not laid to them."""
@@ -183,6 +196,15 @@ class TestUplink:
         call.pass_time(20, {"ann": 0.1})
         call.level("ann", "good")
         assert call.last("ann").reason == "uplink_loss"
+
+    def test_well_enough_for_the_server(self) -> None:
+        """With RED it calls a loss of 5 % excellent: that is a recovery, not a fault."""
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        call.pass_time(20, {"ann": 0.05})
+        call.level("ann", "excellent")
+        assert call.last("ann").reason == "recovered"
 
 
 class TestOwnPath:
@@ -316,6 +338,14 @@ class TestDownlink:
         call.level("ann", "poor")
         assert call.last("ann").reason == "server"
 
+    def test_heard_for_a_moment_is_not_either(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(30, silent=["ann"])
+        call.wires["ann"].carry(3)
+        call.meeting.to(call.meeting.now + 3)
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "server"
+
     def test_a_little_loss_clears_nobody_either(self) -> None:
         call = Call("ann", "bob")
         call.pass_time(30, {"ann": LOSS / 2})
@@ -359,6 +389,7 @@ class TestUnknown:
         call.pass_time(20)
         call.monitor.quality("ann", "poor", 20.0)
         call.monitor.suspend(20.5)
+        assert not call.monitor.levels.waiting
         call.meeting.to(30)
         assert call.last("ann").reason == "monitor_reconnecting"
         assert "poor" not in {e.to for e in call.meeting.of(ev.ConnectionQuality)}
@@ -373,6 +404,17 @@ class TestUnknown:
         assert call.last("ann").reason == "participant_left"
         assert "ann" in call.monitor.participants  # waited for, not there
         assert not call.monitor.participants["ann"].present
+
+    def test_and_with_one_for_whom_nobody_waits(self) -> None:
+        """A participant without a session is forgotten as they leave."""
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.monitor.quality("ann", "poor", 20.0)
+        call.monitor.end_job("AJ_ann", "job_terminated", 20.1)
+        call.monitor.participant_left("ann", "client_initiated", 20.2)
+        call.meeting.to(25)
+        assert "ann" not in call.monitor.participants
+        assert not call.monitor.levels.waiting
 
     def test_what_was_heard_before_an_outage_does_not_count(self) -> None:
         call = Call("ann", "bob")

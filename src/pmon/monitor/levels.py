@@ -67,12 +67,11 @@ class Levels:
     def tick(self, now: float) -> None:
         """What has waited long enough is told as it is."""
         for identity, at in list(self._fell.items()):
-            if now - at >= ASK_S:
-                self._tell(self._participants[identity], at, now)
-
-    def left(self, identity: str) -> None:
-        """Somebody is gone, and what would have been told of them with them."""
-        self._fell.pop(identity, None)
+            participant = self._participants.get(identity)
+            if participant is None:  # who left meanwhile, and is waited for by nobody
+                del self._fell[identity]
+            elif now - at >= ASK_S:
+                self._tell(participant, at, now)
 
     def suspend(self) -> None:
         """The connection is lost, and with it what was heard."""

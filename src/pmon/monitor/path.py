@@ -118,7 +118,7 @@ class Paths:
         if inbound is None:
             return "server"
         got = inbound.lately
-        if fell and got.expected <= 0 and got.seconds >= DRY_S:
+        if got.expected <= 0 and got.seconds >= DRY_S:
             return "uplink_dry"
         theirs = self._uplink_loss(participant.identity)
         if theirs is None:

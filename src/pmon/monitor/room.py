@@ -532,7 +532,6 @@ class RoomMonitor:
         self._stir(participant)
         participant.left_at = None
         participant.quality = "unknown"
-        self.levels.left(participant.identity)
         for session in self.sessions.of(participant):
             if session.present:
                 # An outage of our own is no waiting: nobody could be seen to come.
