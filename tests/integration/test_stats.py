@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from conftest import Join
+from conftest import Dispatch, Join, StartWorker
 from livekit import rtc
 
 from pmon.cli.livekit_server import LocalServer
@@ -72,6 +72,24 @@ async def test_audio_arrives_whole_over_loopback(
             assert 0.0 <= found.rtt_s < 0.1
     finally:
         await heard.disconnect()
+
+
+async def test_a_worker_sums_up_what_it_heard(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join
+) -> None:
+    """Over loopback nothing is lost; a muted microphone, of which nothing is sent, has no link."""
+    worker = await start_worker(PMON_LISTEN="always")
+    await join("alice", dtx=False)
+    (await join("bob", dtx=False)).mute()
+    await dispatch()
+    await worker.wait("participant_connected", 2)
+    await asyncio.sleep(17)
+    await worker.stop()
+    links = {e["participant"]: e["summary"]["link"] for e in worker.of("session_ended")}
+    assert links["bob"] is None
+    assert 400 <= links["alice"]["packets"] <= 900
+    assert links["alice"]["loss"] < 0.01
+    assert links["alice"]["mos"] > 4
 
 
 async def frames(room: rtc.Room, tracks: list[rtc.RemoteTrack]) -> int:
