@@ -71,6 +71,16 @@ cdef class SpeakingDetector:
 
     @property
     @cython.critical_section
+    def score(self) -> float | None:
+        """How much the block that ends 60 ms before the newest one sounds like speech; over 0 it
+        does. None before any block.
+        """
+        if self.detector.score.floor[0] == UNKNOWN_LEVEL or self.detector.score.fresh:
+            return None
+        return _score(&self.detector.score)
+
+    @property
+    @cython.critical_section
     def samples_per_channel(self) -> int:
         """Fed so far."""
         return self.detector.position + self.detector.filled
