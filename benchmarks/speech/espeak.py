@@ -46,6 +46,7 @@ def main(voice: str, words_per_minute: str, pitch: str) -> None:
     _check(library.espeak_SetParameter(PITCH, int(pitch), 0), "pitch")
     for text in json.load(sys.stdin):
         said.clear()
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else by the clock
         spoken = text.encode() + b"\0"
         _check(library.espeak_Synth(spoken, len(spoken), 0, 0, 0, UTF8, None, None), text)
         np.save(sys.stdout.buffer, np.concatenate(said))

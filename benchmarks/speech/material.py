@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from speech import background, channel, conditions, noises, synthesizers, tracks, truth
 from speech.conditions import CORE, EXTRA, Condition, Dry
-from speech.voices import Part, babblers, talkers
+from speech.voices import Part, talkers
 
 CACHE = Path(__file__).parents[2] / "build" / "speech"
 RATES = (48_000, 16_000)
@@ -97,8 +97,7 @@ def load(part: Part, processes: int = 1) -> list[Clip]:
 
 def versions(part: Part) -> dict[str, str]:
     """Of the packages that speak."""
-    names = {synthesizers.package(voice) for voice in (*talkers(part), *babblers(part))}
-    return {name: synthesizers.version(name) or "missing" for name in sorted(names)}
+    return {name: synthesizers.version(name) or "missing" for name in synthesizers.packages(part)}
 
 
 def digest(part: Part) -> str:

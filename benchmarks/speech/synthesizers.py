@@ -60,12 +60,16 @@ def package(voice: Voice) -> str:
     return FESTIVAL_PACKAGES.get(voice.name, voice.synthesizer)
 
 
+def packages(part: Part) -> list[str]:
+    """All that the part's voices need."""
+    voices = [*talkers(part), *babblers(part)]
+    programs = {voice.synthesizer for voice in voices} & {"festival"}
+    return sorted(programs | {package(voice) for voice in voices})
+
+
 def missing(part: Part) -> list[str]:
     """The packages that the part needs and that are not here."""
-    wanted = {package(voice) for voice in (*talkers(part), *babblers(part))}
-    if any(name.startswith("festvox") for name in wanted):
-        wanted.add("festival")
-    return sorted(name for name in wanted if version(name) is None)
+    return [name for name in packages(part) if version(name) is None]
 
 
 def version(name: str) -> str | None:

@@ -132,6 +132,10 @@ VOICES: tuple[Voice, ...] = (
         ("en-gb-x-gbclan+linda", "f", 175, 55),
         ("de+steph", "f", 165, 50),
         ("es+pablo", "m", 180, 45),
+        ("fr+Alicia", "f", 170, 50),
+        ("it+sandro", "m", 165, 50),
+        ("sv+Andrea", "f", 175, 45),
+        ("nl+Henrique", "m", 185, 50),
     ),
     *_espeak(
         "quick",
