@@ -252,6 +252,6 @@ cdef double _score(const score_t *score) noexcept nogil:
         + 0.4 * _movement(&score.short_term, SHORT_BLOCKS)
         + 0.2 * _movement(&score.long_term, LONG_BLOCKS)
         + 0.08 * decline
-        - 4.0 * strikes
+        - 5.0 * strikes
         - 2.4
     )

@@ -85,7 +85,7 @@ def scores(samples: Signal, rate: int) -> Floats:
         + 0.4 * movement(opened, 18)
         + 0.2 * movement(opened, 43)
         + 0.08 * decline
-        - 4.0 * summed(rise, 23) / (8 * 8 * 23)
+        - 5.0 * summed(rise, 23) / (8 * 8 * 23)
         - 2.4
     )
 
