@@ -43,9 +43,9 @@ cdef class SpeakingDetector:
         """The transitions since the last call: (speech begins, position of its first sample) or
         (it ends, position behind its last one), in samples per channel since the start.
 
-        They alternate. A start is told once the run is accepted, mostly 0.1 to 0.2 s late, and that
-        of a single word at times together with its stop. Of a caller that does not ask, the first
-        32 runs are kept.
+        They alternate. A start is told once the run is accepted, mostly 0.1 to 0.2 s behind its
+        first sample, and that of a single word at times together with its stop. Of a caller that
+        does not ask, the first 32 runs are kept.
         """
         taken = []
         cdef transition_t *transition

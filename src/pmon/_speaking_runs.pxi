@@ -82,13 +82,11 @@ cdef int _onset(const speaking_t *detector) noexcept nogil:
 
 cdef void _speaking_open_run(speaking_t *detector) noexcept nogil:
     cdef int64_t since = (detector.position - detector.run_end) // detector.block
-    cdef int first = _onset(detector), last = 0, ago
+    cdef int first = _onset(detector), ago
     if first >= since:  # what ended a moment ago is not begun again
         first = <int>since - 1
     if first < 0:
         return
-    while not _stood_out(detector, last):
-        last += 1
     detector.in_run = True
     detector.accepted = False
     detector.run_start = detector.position - (first + 1) * detector.block
@@ -181,9 +179,6 @@ cdef void speaking_expect(speaking_t *detector) noexcept nogil:
     A stream may begin in the middle of a vowel, which stands out of nothing that is known.
     """
     detector.expected_blocks = EXPECTED_BLOCKS
-    if detector.score.floor[0] == UNKNOWN_LEVEL:
-        _row_set(detector.score.windows[0], 0, LANES)
-        _row_set(detector.score.floor, 0, LANES)
     if detector.score.floor[0] == UNKNOWN_LEVEL:
         _row_set(detector.score.windows[0], 0, LANES)
         _row_set(detector.score.floor, 0, LANES)

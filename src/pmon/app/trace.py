@@ -70,6 +70,7 @@ class Traces:
                 _log.warning("the folder is full of traces; no room is traced")
             self._told_full = True
             return RoomMonitor(room, anchor, opt_out=opt_out)
+        self._told_full = False
         path = self._folder / _name(room)
         _log.info("tracing a room", room=room, path=str(path))
         sink = _Sink(self, room, path)

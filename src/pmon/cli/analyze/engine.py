@@ -174,7 +174,8 @@ def _snr(signal_dbov: float, floor_dbov: float) -> float | None:
     none at all.
     """
     over = 10 ** ((signal_dbov - floor_dbov) / 10) - 1
-    return 10 * math.log10(over) if over > 0 and floor_dbov > SILENCE_DBOV else None
+    # Under a tenth of the noise nothing is left of the signal but the two figures' errors.
+    return 10 * math.log10(over) if over > 0.1 and floor_dbov > SILENCE_DBOV else None
 
 
 def _rounded(value: float | None) -> float | None:
