@@ -289,6 +289,23 @@ class TestOwnPath:
         call.pass_time(20)
         assert call.monitor.levels.paths.own_loss is None
 
+    @pytest.mark.parametrize("level", ["good", "unknown"])
+    def test_only_who_is_excellent_accuses_it(self, level: ev.QualityLevel) -> None:
+        """Of whom the server says nothing, or nothing good, the loss may be their own."""
+        call = Call("ann", "bob", "cleo")
+        for name in call.wires:
+            call.level(name, level)
+        call.pass_time(60, own=0.2)
+        assert call.monitor.levels.paths.own_loss is None
+
+    def test_nor_do_the_silent_of_whom_the_server_says_nothing(self) -> None:
+        names = [f"s{n}" for n in range(8)]
+        call = Call(*names)
+        for name in names:
+            call.level(name, "unknown")
+        call.pass_time(60, own=0.2, silent=names)
+        assert call.monitor.levels.paths.own_loss is None
+
     def test_it_is_not_in_the_summary_of_anybody(self) -> None:
         call = Call("ann", "bob")
         call.pass_time(60)
@@ -373,6 +390,80 @@ class TestUnknown:
         call.level("ann", "poor")
         assert call.last("ann").reason == "server"
 
+    def test_a_new_fall_is_not_laid_to_an_old_loss(self) -> None:
+        """Their uplink lost packets minutes ago; since then nobody hears them."""
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "good")
+        assert call.last("ann").reason == "uplink_loss"
+        call.wires.clear()
+        call.pass_time(180)
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.to, told.reason, told.evidence) == ("poor", "server", {"direction": "unknown"})
+
+    def test_nor_while_they_are_heard(self) -> None:
+        """A look at the new level finds nothing: what explained the old one does not explain it."""
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "good")
+        call.pass_time(60, silent=["ann"])
+        assert call.monitor.participants["ann"].account.reason == "uplink_loss"
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "server"
+
+    def test_nor_when_the_look_never_comes(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "good")
+        call.pass_time(60, silent=["ann"])
+        call.monitor.quality("ann", "poor", call.meeting.now)
+        call.meeting.to(call.meeting.now + ASK_S)
+        assert (call.last("ann").to, call.last("ann").reason) == ("poor", "server")
+
+    def test_a_reason_ends_with_what_was_heard(self) -> None:
+        """They mute, and their level stays low: nobody knows any more why."""
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "good")
+        del call.wires["ann"]
+        call.pass_time(30)
+        assert call.monitor.participants["ann"].account.reason == "server"
+
+    def test_a_reason_ends_with_the_connection(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "good")
+        call.monitor.suspend(call.meeting.now)
+        call.meeting.to(call.meeting.now + 3)
+        call.meeting.connected(*(person(name, microphone(name)) for name in call.wires))
+        for wire in call.wires.values():
+            wire.restart()
+        call.look()
+        call.level("ann", "good")
+        assert call.last("ann").reason == "server"
+
+    def test_a_reason_ends_as_they_leave(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "good")
+        call.monitor.participant_left("ann", "client_initiated", call.meeting.now)
+        call.pass_time(30)
+        call.monitor.participant_joined(person("ann", microphone("ann")), call.meeting.now)
+        call.pass_time(10, silent=["ann"])
+        call.level("ann", "good")
+        assert call.last("ann").reason == "server"
+
+    def test_nobody_heard_any_more_is_not_waited_for(self) -> None:
+        """The shell asks again and again while a level waits, here for one who cannot be asked."""
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.monitor.quality("ann", "poor", 20.0)
+        del call.wires["ann"]
+        call.look()
+        assert not call.monitor.levels.waiting
+        assert (call.last("ann").to, call.last("ann").reason) == ("poor", "server")
+
     def test_a_look_that_never_comes_is_not_waited_for(self) -> None:
         call = Call("ann", "bob")
         call.pass_time(20)
@@ -394,16 +485,49 @@ class TestUnknown:
         assert call.last("ann").reason == "monitor_reconnecting"
         assert "poor" not in {e.to for e in call.meeting.of(ev.ConnectionQuality)}
 
-    def test_and_with_its_participant(self) -> None:
+    def test_a_fall_that_waits_is_told_before_they_leave(self) -> None:
+        """A bad link often is how somebody leaves: it must not be missing from what is told."""
         call = Call("ann", "bob")
         call.pass_time(20)
         call.monitor.quality("ann", "poor", 20.0)
         call.monitor.participant_left("ann", "client_initiated", 20.5)
         call.meeting.to(40)
         call.look()
-        assert call.last("ann").reason == "participant_left"
+        told = [e for e in call.meeting.of(ev.ConnectionQuality) if e.participant == "ann"][-2:]
+        assert [(e.from_, e.to, seconds(e)) for e in told] == [
+            ("excellent", "poor", 20.0),
+            ("poor", "unknown", 20.5),
+        ]
+        assert told[-1].reason == "participant_left"
         assert "ann" in call.monitor.participants  # waited for, not there
         assert not call.monitor.participants["ann"].present
+        assert call.meeting.summary("AJ_ann").quality_s["poor"] >= 0.5
+
+    def test_a_fall_that_waits_is_told_before_the_session_ends(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.monitor.quality("ann", "poor", 20.0)
+        call.meeting.to(21)
+        summary = call.meeting.summary("AJ_ann")
+        assert (call.last("ann").to, seconds(call.last("ann"))) == ("poor", 20.0)
+        assert (summary.quality_s["excellent"], summary.quality_s["poor"]) == (20.0, 1.0)
+
+    def test_a_fall_that_waits_counts_from_when_it_fell(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.monitor.quality("ann", "poor", 20.0)
+        call.meeting.to(25)
+        assert call.meeting.summary("AJ_ann").quality_s["poor"] == 5.0
+
+    def test_a_fall_after_they_left_is_not_theirs(self) -> None:
+        """It would be told of a time at which they were gone."""
+        call = Call("ann", "bob")
+        call.pass_time(20)
+        call.monitor.participant_left("ann", "client_initiated", 20.0)
+        call.monitor.quality("ann", "poor", 20.5)
+        call.meeting.to(30)
+        assert call.last("ann").from_ == "excellent"
+        assert not call.monitor.levels.waiting
 
     def test_and_with_one_for_whom_nobody_waits(self) -> None:
         """A participant without a session is forgotten as they leave."""
@@ -433,6 +557,15 @@ class TestUnknown:
         call.monitor.suspend(1.0)
         call.monitor.resumed(2.0)
         assert call.monitor.levels.paths.own_level == "good"
+
+    def test_but_not_a_new_connection(self) -> None:
+        """Of that the server has said nothing yet: the old one's level accuses nobody."""
+        call = Call("ann")
+        call.monitor.own_quality("poor")
+        call.monitor.suspend(1.0)
+        call.meeting.to(2)
+        call.meeting.connected(person("ann", microphone("ann")))
+        assert call.monitor.levels.paths.own_level == "unknown"
 
 
 class TestSip:

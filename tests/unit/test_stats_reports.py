@@ -184,3 +184,36 @@ async def test_a_level_that_fell_is_looked_at_at_once() -> None:
     assert not monitor.levels.waiting
     await shell.pass_time(4, start=106.5)
     assert shell.microphones[0].asked == asked + 1
+
+
+def received_by(shell: Shell) -> list[Any]:
+    """The readings that the monitor is told, as they come."""
+    told: list[Any] = []
+    received = shell.meeting.monitor.received
+
+    def note(readings: Any, rtt_s: Any, now: float) -> None:
+        told.append(readings)
+        received(readings, rtt_s, now)
+
+    shell.meeting.monitor.received = note  # type: ignore[method-assign]
+    return told
+
+
+async def test_cameras_do_not_tell_again_that_nobody_is_heard() -> None:
+    """It would count as a second look at the same time."""
+    shell = Shell(cameras=2)
+    told = received_by(shell)
+    await shell.pass_time(60)
+    assert told == [{}] * int(60 / AUDIO_EVERY_S)
+
+
+async def test_a_level_of_one_who_is_heard_no_more_is_not_asked_about_again() -> None:
+    shell = Shell(microphones=1)
+    monitor = shell.meeting.monitor
+    await shell.pass_time(6)
+    monitor.quality("m0", "excellent", 106.0)
+    monitor.quality("m0", "poor", 106.0)
+    shell.microphones.clear()
+    told = received_by(shell)
+    await shell.pass_time(2, start=106.0)
+    assert told == [{}]

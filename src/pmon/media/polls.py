@@ -57,7 +57,8 @@ class Polls:
             self._audio_at = now
             microphones = self._subscriptions.microphones
             tracks += microphones
-            if not microphones:
+            if not microphones:  # cameras alone tell no more of it
+                audio = False
                 self._monitor.received({}, None, now)
         if tracks:
             self._task = asyncio.create_task(self._read(room, tracks, audio=audio))

@@ -33,6 +33,11 @@ def is_low(level: QualityLevel) -> bool:
     return SCORES.get(level, 1.0) < 1.0
 
 
+def is_well(level: QualityLevel) -> bool:
+    """Whether the server finds nothing wrong; before it has said so nobody is a witness."""
+    return level == "excellent"
+
+
 class Account(msgspec.Struct, frozen=True):
     """Of one participant at one moment."""
 

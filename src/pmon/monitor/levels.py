@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pmon.monitor.account import is_low
+from pmon.monitor.account import NO_ACCOUNT, is_low
 from pmon.monitor.events import QualityLevel
 from pmon.monitor.inputs import LinkReading
 from pmon.monitor.participant import Participant
@@ -47,7 +47,7 @@ class Levels:
         if fell and self.paths.hears(participant.identity):
             self._fell[participant.identity] = now
         else:
-            self._tell(participant, now, now)
+            self._tell(participant, now, now, fell=fell)
 
     def received(
         self, readings: Mapping[str, dict[str, LinkReading]], rtt_s: float | None, now: float
@@ -58,29 +58,54 @@ class Levels:
             participant = self._participants[identity]
             for session in self._watching(participant):
                 session.received(receptions.get(identity, NOTHING))
-            at = self._fell.get(identity)
+        for participant in self._participants.values():
+            at = self._fell.get(participant.identity)
             if at is not None:
-                self._tell(participant, at, now, fell=True)
+                # Of one who is not heard any more no other look will tell.
+                looked = participant.identity in readings
+                self._tell(participant, at, now, fell=True, looked=looked)
             elif is_low(participant.quality):
                 participant.account = self.paths.account(participant)
 
     def tick(self, now: float) -> None:
         """What has waited long enough is told as it is."""
         for identity, at in list(self._fell.items()):
-            participant = self._participants.get(identity)
-            if participant is None:  # who left meanwhile, and is waited for by nobody
-                del self._fell[identity]
-            elif now - at >= ASK_S:
-                self._tell(participant, at, now)
+            if now - at >= ASK_S:
+                self.flush(self._participants[identity], now)
+
+    def flush(self, participant: Participant, now: float) -> None:
+        """A fall of theirs that waits is told as it is."""
+        at = self._fell.get(participant.identity)
+        if at is not None:
+            self._tell(participant, at, now, fell=True)
+
+    def left(self, participant: Participant) -> None:
+        """They are gone: a fall that was told after that is none of theirs."""
+        self._fell.pop(participant.identity, None)
+        participant.quality = "unknown"
+        participant.account = NO_ACCOUNT
 
     def suspend(self) -> None:
         """The connection is lost, and with it what was heard."""
         self._fell.clear()
         self.paths.forget()
+        for participant in self._participants.values():
+            participant.account = NO_ACCOUNT
 
-    def _tell(self, participant: Participant, at: float, now: float, *, fell: bool = False) -> None:
+    def _tell(
+        self,
+        participant: Participant,
+        at: float,
+        now: float,
+        *,
+        fell: bool = False,
+        looked: bool = False,
+    ) -> None:
+        """Tell of a level since ``at``; ``looked`` if it fell and was looked at since."""
         self._fell.pop(participant.identity, None)
-        participant.account = self.paths.account(participant, fell=fell)
+        if fell:  # what explained the level before does not explain this one
+            participant.account = NO_ACCOUNT
+        participant.account = self.paths.account(participant, fell=looked)
         for session in self._watching(participant):
             session.quality(participant.quality, at, "server")
             session.judge(now)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import median
 
-from pmon.monitor.account import LOSS, Account, Reason, is_low
+from pmon.monitor.account import LOSS, Account, Reason, is_low, is_well
 from pmon.monitor.events import QualityLevel
 from pmon.monitor.inputs import LinkReading
 from pmon.monitor.mos import heard_mos
@@ -91,6 +91,10 @@ class Paths:
         self._weigh()
         self.rtt_s = self._suspected_since = self.own_loss = None
 
+    def rejoined(self) -> None:
+        """The connection is a new one, of which the server has said nothing yet."""
+        self.own_level = "unknown"
+
     def hears(self, identity: str) -> bool:
         """Whether what comes of them is looked at, so that the next look may tell more."""
         inbound = self._inbound.get(identity)
@@ -100,11 +104,12 @@ class Paths:
         """What is known of somebody's link; ``fell`` if the server has just lowered its level.
 
         A downlink is told only then: of a loss that is over the server takes its time to say so.
+        Until it does, a reason that was told holds on, but no longer than they are heard.
         """
         reason: Reason = "server"
         if is_low(participant.quality):
             reason = self._reason(participant, fell)
-            if reason == "server" and not fell:
+            if reason == "server" and not fell and self.hears(participant.identity):
                 reason = participant.account.reason
         return Account(reason, self._figures(participant.identity))
 
@@ -146,7 +151,7 @@ class Paths:
             if inbound.loss is not None:
                 self._losses[name] = inbound.loss
                 self._heads += 1
-            elif inbound.lately.expected > 0 and not is_low(self._level(name)):
+            elif inbound.lately.expected > 0 and is_well(self._level(name)):
                 silent += inbound.lately
                 self._heads += 1
         loss = likely_loss(silent)
@@ -166,7 +171,7 @@ class Paths:
 
     def _well(self, losses: Mapping[str | None, float]) -> list[float]:
         """What those miss who the server finds well."""
-        return [loss for name, loss in losses.items() if not is_low(self._level(name))]
+        return [loss for name, loss in losses.items() if is_well(self._level(name))]
 
     def _level(self, identity: str | None) -> QualityLevel:
         if identity is SILENT:

@@ -29,11 +29,17 @@ class Quality(msgspec.Struct):
     def advance(self, elapsed_s: float) -> None:
         self.seconds[self.level] += elapsed_s
 
-    def change(self, level: QualityLevel) -> QualityLevel | None:
-        """Take the server's verdict. Returns the level before, or None if it is the same."""
+    def change(self, level: QualityLevel, late_s: float = 0.0) -> QualityLevel | None:
+        """Take the server's verdict, which has held for ``late_s`` seconds already.
+
+        Returns the level before, or None if it is the same.
+        """
         if level == self.level:
             return None
         before, self.level = self.level, level
+        moved_s = min(max(late_s, 0.0), self.seconds[before])
+        self.seconds[before] -= moved_s
+        self.seconds[level] += moved_s
         return before
 
     def worse_than(self, threshold: float) -> bool | None:

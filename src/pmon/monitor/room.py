@@ -159,6 +159,7 @@ class RoomMonitor:
         """The connection is up, for the first time or anew, and this is who is there."""
         self._advance(self.sessions.all(), now)
         self.sessions.rename(room_sid)
+        self.levels.paths.rejoined()
         self.link = Link.CONNECTED
         self._connected_at = now
         self.coverage.room_found()
@@ -519,6 +520,7 @@ class RoomMonitor:
         """Take somebody as possibly gone: nothing is billed from here on."""
         self._advance(self.sessions.of(participant), at)
         self._speech.close(participant, at)
+        self.levels.flush(participant, at)
         participant.left_at = at
         participant.leave_reason = reason
         participant.leave_in_doubt = self.link is not Link.CONNECTED
@@ -531,7 +533,7 @@ class RoomMonitor:
         participant.present = False
         self._stir(participant)
         participant.left_at = None
-        participant.quality = "unknown"
+        self.levels.left(participant)
         for session in self.sessions.of(participant):
             if session.present:
                 # An outage of our own is no waiting: nobody could be seen to come.
@@ -574,7 +576,8 @@ class RoomMonitor:
     def _end(
         self, session: Session, reason: ev.EndReason, now: float, error: str | None = None
     ) -> None:
-        self._advance([session], now)
+        self._advance(self.sessions.of(session.participant), now)
+        self.levels.flush(session.participant, now)
         if self.link is Link.CONNECTED and session.present:
             for lost in session.participant.lost.values():
                 session.track_unpublished(lost.track, lost.at)

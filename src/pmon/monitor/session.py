@@ -361,7 +361,8 @@ class Session:
     # --- link and video
 
     def quality(self, level: ev.QualityLevel, at: float, reason: str) -> None:
-        before = self.ledger.quality.change(level)
+        late_s = self.until - at if reason == "server" else 0.0
+        before = self.ledger.quality.change(level, late_s)
         if before is None:
             return
         participant = self.participant
