@@ -461,6 +461,27 @@ class TestPartial:
             room.job(f"AJ_{number}", name)
         assert not summaries(room)["ann"].partial
 
+    def test_who_waits_in_the_room_for_its_jobs_misses_nobody(self) -> None:
+        """A process that takes over joins first, and for seconds watches nobody there."""
+        before = meeting("ann", "bob")
+        before.to(30.0)
+        present = [person(name, microphone(f"TR_{name}")) for name in ("ann", "bob")]
+        after = Meeting()
+        after.now = before.now
+        after.connected(*present)
+        after.to(before.now + 20.0)
+        before.to(after.now)
+        before.monitor.settle(before.now)
+        for session, info in zip(before.monitor.sessions.all(), present, strict=True):
+            state = before.states(session.job)[0]
+            after.monitor.start_job(
+                session.job, session.dispatch, info, session.watch, after.now, state
+            )
+        after.to(90.0)
+        said = summaries(after)
+        assert {name: s.partial for name, s in said.items()} == {"ann": False, "bob": False}
+        assert not the_room(said["ann"]).partial
+
     def test_it_is_said_of_the_sessions_whose_time_it_was(self) -> None:
         room = meeting("ann")
         room.monitor.participant_joined(person("bob", microphone("TR_bob")), 0.0)

@@ -10,14 +10,14 @@ import pytest
 from dsp_material import RATE, Signal, at_level, noise, phrase, silence, tone
 from hypothesis import given
 from hypothesis import strategies as st
-from room_driver import Meeting, microphone, person, seconds
+from room_driver import EPOCH, Meeting, microphone, person, seconds
 from wires import Wire
 
 from pmon.media.meters import TrackMeters
 from pmon.media.phrases import phrases
 from pmon.monitor import events as ev
 from pmon.monitor.issues import RULES
-from pmon.monitor.mic_faults import Verdict
+from pmon.monitor.mic_faults import Clipping, Silence, Verdict
 from pmon.monitor.microphone import Microphone
 from pmon.monitor.stretch import NOTHING, Stretch
 
@@ -105,6 +105,10 @@ def raised(meeting: Meeting) -> list[str]:
 
 def resolved(meeting: Meeting) -> list[tuple[str, str]]:
     return [(event.issue, event.reason) for event in meeting.of(ev.IssueResolved)]
+
+
+def bad(verdict: Verdict | None) -> bool | None:
+    return None if verdict is None else verdict.bad
 
 
 class TestSilent:
@@ -199,6 +203,59 @@ class TestSilent:
         ann.meeting.job("AJ_2", "ann", "AD_2")
         ann.hear(decoded_silence(120))
         assert raised(ann.meeting) == []
+
+    def test_a_session_after_a_handover_knows_that_it_was_heard(self, ann: Listener) -> None:
+        """Behind noise suppression a healthy person who listens sounds like a dead microphone."""
+        ann.hear(talk(5))
+        ann.close()
+        elsewhere = ann.meeting.handed_over(0.5)
+        elsewhere.connected(person("ann", microphone()))
+        elsewhere.job("AJ_2", "ann", "AD_2")
+        Listener(elsewhere).hear(decoded_silence(120))
+        assert raised(elsewhere) == []
+
+    def test_a_session_after_a_prepared_handover_knows_that_it_was_heard(
+        self, ann: Listener
+    ) -> None:
+        ann.hear(talk(5))
+        ann.close()
+        ann.meeting.prepared = (person("ann", microphone()),)
+        elsewhere = ann.meeting.handed_over(0.5)
+        elsewhere.job("AJ_2", "ann", "AD_2")
+        Listener(elsewhere).hear(decoded_silence(120))
+        assert raised(elsewhere) == []
+
+    def test_a_mute_in_a_prepared_handover_ends_what_was_known_of_it(self, ann: Listener) -> None:
+        """Else a microphone that is dead after it was unmuted is never told."""
+        ann.hear(talk(5))
+        ann.close()
+        ann.meeting.prepared = (person("ann", microphone(muted=True)),)
+        elsewhere = ann.meeting.handed_over(0.5)
+        elsewhere.monitor.track_muted("TR_mic", False, elsewhere.now)
+        elsewhere.job("AJ_2", "ann", "AD_2")
+        Listener(elsewhere).hear(decoded_silence(80))
+        assert [e.dispatch for e in elsewhere.of(ev.SessionStarted)] == ["AD_2"]
+        assert raised(elsewhere) == ["mic_silent"] * 2
+
+    def test_packets_from_before_the_session_are_no_evidence(self) -> None:
+        """A second dispatch finds a receiver that has counted for long, and hangs."""
+        fault = Silence()
+        meter = TrackMeters(RATE, 1, [0.01])
+        last = NOTHING
+
+        def hear(packets: int) -> Verdict | None:
+            nonlocal last
+            meter.feed(decoded_silence(10).astype(np.int16), last.heard_until + 10)
+            before, last = last, meter.microphone()
+            fault.read(Stretch.between(before, last), last)
+            return fault.received(packets)
+
+        assert hear(5000) is None
+        assert fault.silent_s == 0
+        assert hear(5000) is None
+        assert fault.silent_s == 0
+        assert hear(5010) is None
+        assert fault.silent_s == pytest.approx(10, abs=0.5)
 
     def test_looks_now_and_then_add_up(self, ann: Listener) -> None:
         for _ in range(31):
@@ -361,6 +418,36 @@ class TestClipping:
         (event,) = ann.meeting.of(ev.IssueRaised)
         assert event.evidence["dc"] == pytest.approx(0.12, abs=0.03)
 
+    def test_a_vote_for_its_end_is_none_for_it_after_a_mute(self) -> None:
+        """Somebody who knocks at the microphone once clips one share, which is too few."""
+        fault, heard_s, rail_s = Clipping(), 0.0, 0.0
+
+        def share(ratio: float) -> Verdict | None:
+            nonlocal heard_s, rail_s
+            heard_s, rail_s = heard_s + 6, rail_s + 6 * ratio
+            last = msgspec.structs.replace(
+                NOTHING,
+                heard_s=heard_s,
+                heard_until=heard_s,
+                energy=0.05 * heard_s,
+                active_s=(heard_s,) * 13 + (0.0,) * 2,
+                rail_s=rail_s,
+            )
+            before = msgspec.structs.replace(
+                last,
+                heard_s=heard_s - 6,
+                energy=0.05 * (heard_s - 6),
+                active_s=(heard_s - 6,) * 13 + (0.0,) * 2,
+                rail_s=rail_s - 6 * ratio,
+            )
+            return fault.read(Stretch.between(before, last), last)
+
+        assert [bad(share(ratio)) for ratio in (0.01, 0.01, 0.0)] == [False, True, True]
+        mic = Microphone(clipping=fault)
+        mic.mute()
+        mic.mute()
+        assert [bad(share(ratio)) for ratio in (0.01, 0.01)] == [False, True]
+
 
 class TestLife:
     FAULTS = (noise(90, -40), clipped(30), talk(30, -42))
@@ -392,6 +479,50 @@ class TestLife:
             meeting.monitor.attributes_changed("ann", {"pmon.monitor": "off"}, meeting.now)
         meeting.to(meeting.now + 10)
         assert resolved(meeting) == [(issue, reason)]
+
+    @pytest.mark.parametrize(
+        ("stream", "again", "enough"),
+        [
+            (noise(90, -40), noise(5, -40), noise(90, -40)),
+            (clipped(30), clipped(10), clipped(30)),
+            (talk(30, -42), talk(30, -35), talk(30, -42)),
+            (decoded_silence(90), decoded_silence(20), decoded_silence(90)),
+        ],
+        ids=["noisy", "clipping", "quiet", "silent"],
+    )
+    def test_what_was_heard_before_an_opt_out_is_held_against_nobody(
+        self, ann: Listener, stream: Signal, again: Signal, enough: Signal
+    ) -> None:
+        """Who opts in again is judged by what is heard from then on."""
+        meeting = ann.meeting
+        ann.hear(stream)
+        (issue,) = raised(meeting)
+        ann.close()
+        meeting.monitor.attributes_changed("ann", {"pmon.monitor": "off"}, meeting.now)
+        meeting.to(meeting.now + 300)
+        back_at = meeting.now
+        meeting.monitor.attributes_changed("ann", {}, back_at)
+        later = Listener(meeting)
+        later.hear(again)
+        assert raised(meeting) == [issue]
+        later.hear(enough)
+        assert raised(meeting) == [issue, issue]
+        since = (meeting.of(ev.IssueRaised)[-1].since - EPOCH).total_seconds()
+        assert since >= back_at
+
+    def test_an_opt_out_keeps_what_the_summary_has_and_that_it_was_heard(
+        self, ann: Listener
+    ) -> None:
+        meeting = ann.meeting
+        ann.hear(talk(30, -24))
+        ann.close()
+        meeting.monitor.attributes_changed("ann", {"pmon.monitor": "off"}, meeting.now)
+        meeting.to(meeting.now + 60)
+        meeting.monitor.attributes_changed("ann", {}, meeting.now)
+        Listener(meeting).hear(decoded_silence(120))
+        assert raised(meeting) == []
+        (track,) = meeting.summary().tracks
+        assert track.level_dbov == pytest.approx(-24, abs=1.5)
 
     def test_who_unmutes_for_each_word_is_told_once_a_minute_at_most(self, ann: Listener) -> None:
         meeting = ann.meeting

@@ -23,13 +23,19 @@ class Attendance:
         """Who might speak unheard, and since when."""
 
     def tick(self, participants: Iterable[Participant], connected: bool, now: float) -> None:
-        """Look who is there, unless the connection is down."""
-        if connected:
+        """Look who is there, unless the connection is down.
+
+        A process that is to take the room over joins it some seconds before it gets the jobs: as
+        long as it watches nobody, nobody goes unheard.
+        """
+        if connected and self._sessions.any():
             self._look(participants, now)
+        elif connected:
+            self.pause(now)
         self._sessions.settle(now - LATE_S)
 
     def pause(self, now: float) -> None:
-        """The connection is down: nobody knows what is said, so that is no silence."""
+        """The connection is down, or nobody is watched: what is not known is no silence."""
         self._unheard.clear()
         self._listen(False, now)
 

@@ -75,7 +75,8 @@ class Silence(msgspec.Struct):
     since: float | None = None
     pending: Stretch = msgspec.field(default_factory=Stretch)
     """Of which it is not known yet whether packets came meanwhile."""
-    packets: int = 0
+    packets: int | None = None
+    """The last total; the first of a receiver that is older than this is none to go by."""
     loudest_dbov: float | None = None
 
     def begin(self, *, voiced: bool = False) -> None:
@@ -91,7 +92,7 @@ class Silence(msgspec.Struct):
         """The running total of packets. Without new ones, silence was the decoder's own; even in
         a pause with DTX some come every second.
         """
-        came = packets not in (0, self.packets)
+        came = self.packets is not None and packets not in (0, self.packets)
         self.packets = packets
         if came and self.pending.since is not None:
             self.silent_s += self.pending.heard_s
@@ -200,6 +201,11 @@ class Clipping(msgspec.Struct):
     since: float | None = None
     """When the first of those shares begins that speak for a change."""
     shares: int = 0
+
+    def end(self) -> None:
+        """It is over for another reason; shares that spoke for that do not speak for it anew."""
+        if self.bad:
+            self.bad, self.shares, self.since = False, 0, None
 
     def read(self, heard: Stretch, reading: MicReading) -> Verdict | None:
         window = self.window

@@ -53,13 +53,28 @@ class Microphone(msgspec.Struct):
         """
         self.silence.begin()
         self.noise = Noise()
-        self.quiet.bad = self.clipping.bad = False
+        self.quiet.bad = False
+        self.clipping.end()
         return [
             Verdict("mic_silent", False, 0.0),
             Verdict("mic_quiet", False, 0.0),
             Verdict("mic_noisy", False, 0.0),
             Verdict("mic_clipping", False, 0.0),
         ]
+
+    def forgotten(self) -> Microphone:
+        """The same without what speaks for a fault: its owner does not want to be judged by it.
+
+        What is for the summary stays, and that it was heard: who spoke has no dead one.
+        """
+        return Microphone(
+            meter=self.meter,
+            speech_s=self.speech_s,
+            speech_energy=self.speech_energy,
+            spoken=self.spoken,
+            floors=self.floors,
+            silence=Silence(voiced=self.silence.voiced),
+        )
 
     def restart(self) -> None:
         """The next reading is another meter's, which counts from zero."""

@@ -124,6 +124,7 @@ class RoomMonitor:
                 self._stir(participant)
                 self._owners |= dict.fromkeys(participant.tracks, participant)
                 self._suspended_at = max(self._suspended_at, session.until)
+            session.vouch()
             return
         self._advance([session], now)
         if not state.present:
@@ -136,6 +137,7 @@ class RoomMonitor:
                 if lost.track.sid not in participant.tracks:
                     session.track_unpublished(Track(lost.track), lost.at)
             session.watch_tracks(now)
+        session.vouch()
 
     def end_job(self, job: str, reason: ev.EndReason, now: float) -> None:
         """End the sessions of a job; unknown jobs, and jobs that were taken over, are nothing."""

@@ -156,6 +156,14 @@ class Session:
         if self.present:
             self.suspend(until)
 
+    def vouch(self) -> None:
+        """Tell the tracks which were heard before: a session that comes later asks them."""
+        lost = {sid: lost.track for sid, lost in self.participant.lost.items()}
+        for sid, track in (lost | self.participant.tracks).items():
+            record = self.ledger.tracks.get(sid)
+            if record is not None and record.mic is not None and record.muted == track.muted:
+                track.voiced |= record.mic.silence.voiced
+
     # --- what happens to the participant
 
     def start(self, now: float) -> None:
@@ -193,6 +201,9 @@ class Session:
         self._tell.say_issues(self.issues.end(at), "opted_out")
         for track_sid in self.ledger.video_sids():
             self.video(track_sid, None, at)
+        for record in self.ledger.tracks.values():
+            if record.mic is not None:
+                record.mic = record.mic.forgotten()
 
     def watch_tracks(self, at: float) -> None:
         """Take what the participant publishes, says and has for a quality from here on."""

@@ -50,6 +50,9 @@ class Sessions:
     def all(self) -> list[Session]:
         return list(self._sessions.values())
 
+    def any(self) -> bool:
+        return bool(self._sessions)
+
     def of(self, participant: Participant) -> list[Session]:
         """The sessions of somebody; a copy, so that ending one while looping is fine."""
         return list(self._by_identity.get(participant.identity, ()))
