@@ -117,6 +117,7 @@ def lives(worker: Worker) -> dict[tuple[str, str], list[str]]:
     return found
 
 
+@pytest.mark.system
 @pytest.mark.timeout(240)
 async def test_each_fault_is_told_once_and_nobody_else_has_one(
     start_worker: StartWorker, dispatch: Dispatch, join: Join
