@@ -129,7 +129,7 @@ async def test_sigterm_writes_every_summary(
     assert ended["alice"].reason == "shutdown"
     assert ended["alice"].labels == {"appointment": "A-17"}
     assert ended["alice"].summary.turns == 1, "the turn that was open is billed"
-    assert ended["alice"].summary.talk_time_s > 0.1
+    assert ended["alice"].summary.talk_time_s > 0.03
     assert len({e.id for e in recorded}) == len(recorded)
 
 

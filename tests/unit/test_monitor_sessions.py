@@ -601,3 +601,15 @@ class AnyMeeting(RuleBasedStateMachine):
 
 TestAnyMeeting = AnyMeeting.TestCase
 TestAnyMeeting.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+
+
+def test_a_session_ends_with_its_room_though_another_of_its_name_comes() -> None:
+    """A reconnect, ours or a client's, may make the room anew before anybody sees it missing."""
+    meeting = Meeting()
+    meeting.connected(person("ann", microphone()))
+    meeting.job("AJ_1", "ann")
+    meeting.to(5.0)
+    meeting.monitor.participant_left("ann", "room_deleted", 5.0)
+    meeting.to(7.0)
+    (ended,) = meeting.of(ev.SessionEnded)
+    assert ended.reason == "room_closed"

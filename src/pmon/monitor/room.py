@@ -541,7 +541,10 @@ class RoomMonitor:
                 # An outage of our own is no waiting: nobody could be seen to come.
                 waited_s = now - max(left_at, self._connected_at)
                 session.disconnected(left_at, participant.leave_reason, waited_s)
-            if session.watch.end_on_disconnect:
+            if participant.leave_reason == "room_deleted":
+                # With its dispatches; whoever joins again, we among them, makes another room.
+                self._end(session, "room_closed", now)
+            elif session.watch.end_on_disconnect:
                 self._end(session, "participant_left", now)
         self._forget(participant)
 
