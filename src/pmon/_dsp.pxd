@@ -137,7 +137,6 @@ cdef struct score_t:
     int32_t contrasts[CONTRAST_BLOCKS]
     int32_t contrast_sum
     int contrast_at
-    int16_t before[C_BANDS]             # the levels of the block before
     int16_t means[RECENT_BLOCKS]        # of the bands' levels, times the number of bands
     int mean_at
     int32_t strikes[CONTRAST_BLOCKS]
@@ -162,7 +161,6 @@ cdef struct speaking_t:
     score_t score
     double recent[RECENT_BLOCKS]        # powers
     int recent_at
-    double loudness                     # power of the last 100 ms
     # the run, from its onset on; it is speech once it has been accepted
     bint in_run
     bint accepted

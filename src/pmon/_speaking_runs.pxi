@@ -29,25 +29,25 @@ cdef void _speaking_block(
         levels[i] = _level(bands[i] / SCALE)
     levels[C_BANDS] = _level(power)
     _score_block(&detector.score, levels, detector.filter.bands)
-    _speaking_hear_loudness(detector, power)
+    detector.recent_at = (detector.recent_at + 1) % RECENT_BLOCKS
+    detector.recent[detector.recent_at] = power
     if detector.in_run:
         _speaking_go_on(detector, _score(&detector.score))
     elif _score(&detector.score) > ON:
         _speaking_open_run(detector)
-    if detector.in_run:
+    if detector.in_run and not detector.accepted:
         _speaking_watch(detector, 2)
         _speaking_accept(detector)
 
 
-cdef inline void _speaking_hear_loudness(speaking_t *detector, double power) noexcept nogil:
+cdef inline double _loudness(const speaking_t *detector) noexcept nogil:
+    """Power of the last 100 ms."""
     # Summed anew each time: a running sum would keep the rounding of a loud block for ever.
     cdef double total = 0.0
     cdef int i
-    detector.recent_at = (detector.recent_at + 1) % RECENT_BLOCKS
-    detector.recent[detector.recent_at] = power
     for i in range(LOUDEST_BLOCKS):
         total += _recent(detector, i)
-    detector.loudness = total / LOUDEST_BLOCKS
+    return total / LOUDEST_BLOCKS
 
 
 cdef inline double _recent(const speaking_t *detector, int ago) noexcept nogil:
@@ -152,8 +152,8 @@ cdef inline int _mean_level(const speaking_t *detector, int ago) noexcept nogil:
 
 cdef inline void _speaking_accept(speaking_t *detector) noexcept nogil:
     """A run is speech once it moves, or is expected, if its loudest 100 ms reach the threshold."""
-    detector.loudest = max(detector.loudest, detector.loudness)
-    if detector.accepted or detector.loudest < detector.threshold:
+    detector.loudest = max(detector.loudest, _loudness(detector))
+    if detector.loudest < detector.threshold:
         return
     if detector.strongest - detector.softest >= LEAST_MOVEMENT or (
         detector.expected_blocks and detector.run_blocks >= TRUSTED_BLOCKS
@@ -180,8 +180,8 @@ cdef void speaking_expect(speaking_t *detector) noexcept nogil:
     """
     detector.expected_blocks = EXPECTED_BLOCKS
     if detector.score.floor[0] == UNKNOWN_LEVEL:
-        _row_set(detector.score.windows[0], 0, LANES)
-        _row_set(detector.score.floor, 0, LANES)
+        _row_set(detector.score.windows[0], 0)
+        _row_set(detector.score.floor, 0)
 
 
 cdef void speaking_end_run(speaking_t *detector) noexcept nogil:

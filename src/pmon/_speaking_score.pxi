@@ -16,9 +16,9 @@
 # All levels are whole steps of 1/8 dB, so that sums over windows are exact and never drift.
 
 
-cdef inline void _row_set(int16_t *row, int16_t level, int n) noexcept nogil:
+cdef inline void _row_set(int16_t *row, int16_t level) noexcept nogil:
     cdef int i
-    for i in range(n):
+    for i in range(LANES):
         row[i] = level
 
 
@@ -26,8 +26,8 @@ cdef void _score_init(score_t *score) noexcept nogil:
     cdef int i
     memset(score, 0, sizeof(score_t))
     for i in range(FLOOR_WINDOWS):
-        _row_set(score.windows[i], UNKNOWN_LEVEL, LANES)
-    _row_set(score.floor, UNKNOWN_LEVEL, LANES)
+        _row_set(score.windows[i], UNKNOWN_LEVEL)
+    _row_set(score.floor, UNKNOWN_LEVEL)
     score.fresh = True
 
 
@@ -46,7 +46,6 @@ cdef void _score_fill(score_t *score, const int16_t *levels) noexcept nogil:
     _movement_fill(&score.long_term, levels, LONG_BLOCKS)
     memset(score.contrasts, 0, sizeof(score.contrasts))
     score.contrast_sum = 0
-    memcpy(score.before, levels, sizeof(score.before))
     memset(score.strikes, 0, sizeof(score.strikes))
     score.strike_sum = 0
     for i in range(TOTAL_BLOCKS):
@@ -107,6 +106,7 @@ cdef void _score_block(score_t *score, const int16_t *levels, int bands) noexcep
     _score_floor(score)
     score.loud = (score.loud << 1) | _stands_out(levels, score.floor)
     _score_strike(score, levels)
+    _score_mean(score, levels)
     _score_open(score, bands)
     _score_total(score, levels[C_BANDS])
 
@@ -141,17 +141,24 @@ cdef inline void _score_floor(score_t *score) noexcept nogil:
 
 cdef inline void _score_strike(score_t *score, const int16_t *levels) noexcept nogil:
     """How far all bands together have risen by more than 10 dB from one block to the next."""
+    cdef const int16_t *before = score.levels[
+        (score.level_at + SMOOTH_BLOCKS - 2) % SMOOTH_BLOCKS
+    ]
     cdef int32_t strike = 0
     cdef int i, at = score.contrast_at  # which moves on after this
-    cdef int16_t total = 0
     for i in range(C_BANDS):
-        strike += max(0, levels[i] - score.before[i] - LEAST_STRIKE)
+        strike += max(0, levels[i] - before[i] - LEAST_STRIKE)
+    score.strike_sum += strike - score.strikes[at]
+    score.strikes[at] = strike
+
+
+cdef inline void _score_mean(score_t *score, const int16_t *levels) noexcept nogil:
+    cdef int16_t total = 0
+    cdef int i
+    for i in range(C_BANDS):
         total += levels[i]
     score.mean_at = (score.mean_at + 1) % RECENT_BLOCKS
     score.means[score.mean_at] = total
-    memcpy(score.before, levels, sizeof(score.before))
-    score.strike_sum += strike - score.strikes[at]
-    score.strikes[at] = strike
 
 
 cdef inline void _score_open(score_t *score, int bands) noexcept nogil:
