@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pmon.cli.livekit_server import environment
+
 PREFIX = "pmon-loss"
 NEEDED = ("ip", "iptables")
 START_S = 30.0
@@ -111,10 +113,9 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LIVEKIT")}
         self._process = subprocess.Popen(
             [*self._inside, str(self._binary)],
-            env=kept | {"LIVEKIT_CONFIG": self._config()},
+            env=environment(self._config()),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

@@ -120,7 +120,7 @@ class LocalServer:
             try:
                 self.process = subprocess.Popen(
                     [str(self._binary)],
-                    env=self._environment(),
+                    env=environment(self._config()),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -136,15 +136,6 @@ class LocalServer:
         except BaseException:
             self.kill()
             raise
-
-    def _environment(self) -> dict[str, str]:
-        """Ours without what would change the server: its variables win over its configuration,
-        and one of them can make it listen everywhere or talk to a Redis.
-        """
-        own = ("LIVEKIT_", "REDIS_", "NODE_IP", "UDP_PORT")
-        env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-        # The configuration goes this way because secrets in arguments show in the process list.
-        return env | {"LIVEKIT_CONFIG": self._config()}
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -239,6 +230,17 @@ class LocalServer:
         trace: TracebackType | None,
     ) -> None:
         await asyncio.to_thread(self.close)
+
+
+def environment(config: str) -> dict[str, str]:
+    """Ours for a server with this configuration, without what would change it: the server's
+    variables win over its configuration, and one of them can make it listen everywhere or talk to
+    a Redis.
+    """
+    own = ("LIVEKIT_", "REDIS_", "NODE_IP", "UDP_PORT")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    # The configuration goes this way because secrets in arguments show in the process list.
+    return env | {"LIVEKIT_CONFIG": config}
 
 
 def _free_ports() -> tuple[int, int]:
