@@ -17,10 +17,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from pmon.cli.analyze.compare import detection_cost
 from speech import truth
 from speech.truth import Segments
-
-MISS_WEIGHT, FALSE_ALARM_WEIGHT = 0.75, 0.25
 
 
 @dataclasses.dataclass
@@ -54,7 +53,7 @@ class Score:
     @property
     def dcf(self) -> float:
         """The detection cost function."""
-        return MISS_WEIGHT * self.p_miss + FALSE_ALARM_WEIGHT * self.p_fa
+        return detection_cost(self.p_miss, self.p_fa)
 
     @property
     def f1(self) -> float:

@@ -68,12 +68,15 @@ def pooled(all_counts: Iterable[Counts]) -> Counts:
     return Counts(**sums)
 
 
+def detection_cost(p_miss: float, p_fa: float) -> float:
+    """The detection cost function of NIST's OpenSAT."""
+    return MISS_WEIGHT * p_miss + FALSE_ALARM_WEIGHT * p_fa
+
+
 def score(counts: Counts) -> Score:
     p_miss = _share(counts.missed, counts.speech)
     p_fa = _share(counts.false_alarms, counts.other)
-    dcf = None
-    if p_miss is not None and p_fa is not None:
-        dcf = MISS_WEIGHT * p_miss + FALSE_ALARM_WEIGHT * p_fa
+    dcf = None if p_miss is None or p_fa is None else detection_cost(p_miss, p_fa)
     return Score(
         p_miss=_rounded(p_miss),
         p_fa=_rounded(p_fa),
