@@ -51,7 +51,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     dc: float
     """Offset, -1 to 1."""
     clipped_s: float
-    """Time at the rail, for at least three samples running."""
+    """Samples in the last decibel under full scale, as time, of the channel with the most."""
     silent_s: float
     """Time near digital silence, under -97 dBov."""
 
@@ -151,7 +151,7 @@ class _Loudness:
             self._floors.append(self._microphone.floor_dbov)
 
     def level(self) -> Level:
-        heard_s, energy, active_s, clipped_s, silent_s = self._microphone.totals()
+        heard_s, energy, active_s, rail_s, silent_s = self._microphone.totals()
         active = active_level(energy, active_s)
         floor = median(self._floors) if self._floors else None
         offset = max(self._offsets / self._frames, key=abs) / FULL_SCALE
@@ -164,7 +164,7 @@ class _Loudness:
             floor_dbov=_rounded(floor),
             snr_db=_rounded(None if active is None or floor is None else _snr(active[0], floor)),
             dc=round(float(offset), 5),
-            clipped_s=round(clipped_s, 4),
+            clipped_s=round(rail_s, 4),
             silent_s=round(silent_s, 2),
         )
 
