@@ -35,6 +35,13 @@ async def until(condition: Callable[[], object], within_s: float = 15) -> None:
             await asyncio.sleep(0.1)
 
 
+async def all_replaced(worker: Worker) -> None:
+    """Until none of the media processes of now is left."""
+    first = media_processes(worker)
+    await worker.wait_for(lambda line: line["message"] == "replacing a media process", 30)
+    await until(lambda: media_processes(worker) and not set(media_processes(worker)) & set(first))
+
+
 async def gone(process: psutil.Process, within_s: float = 15) -> None:
     await until(
         lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, within_s
@@ -89,9 +96,7 @@ async def test_a_process_that_is_too_large_is_replaced_without_a_gap(
     alice = await join("alice")
     await dispatch()
     await worker.wait("track_published")
-    first = media_processes(worker)
-    await worker.wait_for(lambda line: line["message"] == "replacing a media process", 30)
-    await until(lambda: media_processes(worker) and not set(media_processes(worker)) & set(first))
+    await all_replaced(worker)
     await asyncio.sleep(1)
     await alice.say(phrases()["welcome"])
     await worker.wait("speaking_stopped")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Dispatch, Join, StartWorker
-from test_processes import joined, media_processes, until
+from test_processes import all_replaced, joined, media_processes, until
 
 from pmon.media.phrases import phrases
 
@@ -105,9 +105,7 @@ async def test_a_process_that_hands_over_leaves_the_rest_to_the_other(
     alice = await join("alice")
     await dispatch()
     await worker.wait("track_published")
-    first = media_processes(worker)
-    await worker.wait_for(lambda line: line["message"] == "replacing a media process", 30)
-    await until(lambda: media_processes(worker) and not set(media_processes(worker)) & set(first))
+    await all_replaced(worker)
     await asyncio.sleep(1)
     await alice.say(phrases()["welcome"])
     await worker.wait("speaking_stopped")

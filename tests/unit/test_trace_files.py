@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from room_driver import EPOCH, microphone, person, watch
 from sdk_stand_ins import Tier
 from test_host import KEYS, job
+from test_record import until
 
 from pmon.app import messages as msg
 from pmon.app import trace
@@ -36,14 +35,6 @@ def files(folder: Path) -> list[Path]:
 def replayed(path: Path) -> list[Any]:
     with path.open("rb") as lines:
         return list(replay(lines))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen")
 
 
 def meet(monitor: RoomMonitor) -> list[Any]:
