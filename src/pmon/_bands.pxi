@@ -4,13 +4,13 @@
 # noise or the noise of an s, and counts as such.
 
 cdef extern from "_bands.h" nogil:
+    enum:
+        CHUNK "BANDS_CHUNK"
     void bands_filter(
         float *s1, float *s2, float *energy, const float *gain, const float *a1, const float *a2,
         const float *x, int n,
     )
-
-cdef enum:
-    CHUNK = 64
+    void bands_average(float *mean, int n, const int16_t *samples, int step, int factor)
 
 # Centres in Hz, some two thirds of an octave apart: where the first three formants are.
 cdef double[C_BANDS] BAND_HZ = [150, 260, 430, 700, 1100, 1750, 2700, 4200]
@@ -41,20 +41,22 @@ cdef inline void _bands_feed(
 ) noexcept nogil:
     """Take the samples of one channel, which are ``step`` apart."""
     cdef float[CHUNK] chunk
-    cdef float scale = 1.0 / filter.factor
-    cdef int64_t i
-    cdef int n = 0
-    for i in range(frames):
-        bands.group += samples[i * step]
-        bands.grouped += 1
-        if bands.grouped == filter.factor:
-            chunk[n] = bands.group * scale
-            bands.group = bands.grouped = 0
-            n += 1
-            if n == CHUNK:
-                _bands_filter(bands, filter, chunk, n)
-                n = 0
-    _bands_filter(bands, filter, chunk, n)
+    cdef int64_t at = 0
+    cdef int n
+    while at < frames:
+        n = <int>min(<int64_t>CHUNK, (frames - at) // filter.factor)
+        if bands.grouped or n == 0:  # a group that lies across two calls
+            bands.group += samples[at * step]
+            bands.grouped += 1
+            at += 1
+            n = bands.grouped == filter.factor
+            if n:
+                chunk[0] = bands.group * (<float>1.0 / filter.factor)
+                bands.group = bands.grouped = 0
+        else:
+            bands_average(chunk, n, samples + at * step, step, filter.factor)
+            at += n * filter.factor
+        _bands_filter(bands, filter, chunk, n)
 
 
 cdef inline void _bands_filter(

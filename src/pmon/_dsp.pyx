@@ -73,6 +73,7 @@ cdef extern from *:
     const double ENERGY_SCALE "PMON_ENERGY_SCALE"
 
 cdef enum:
+    MOST_SUMMED = 32768        # samples whose sum fits 32 bits
     UNKNOWN_LEVEL = 32767
     INT32_LEAST = -2147483647
     STANDS_OUT = 48            # 6 dB over the floor is no noise any more
@@ -169,19 +170,23 @@ cdef inline uint32_t _square(int32_t sample) noexcept nogil:
 
 
 cdef stats_t measure_samples(const int16_t *samples, Py_ssize_t n) noexcept nogil:
-    """Sum, sum of squares and extremes in one pass."""
+    """Sum, sum of squares and extremes."""
     cdef stats_t stats
     cdef int64_t total = 0
-    cdef uint64_t squares = 0
+    cdef int32_t part
     cdef int16_t low = 32767, high = -32768
-    cdef Py_ssize_t i
-    for i in range(n):
-        total += samples[i]
-        squares += _square(samples[i])
-        low = samples[i] if samples[i] < low else low
-        high = samples[i] if samples[i] > high else high
+    cdef Py_ssize_t start = 0, end, i
+    while start < n:
+        end = min(n, start + MOST_SUMMED)  # in 32 bits it takes half the work
+        part = 0
+        for i in range(start, end):
+            part += samples[i]
+            low = samples[i] if samples[i] < low else low
+            high = samples[i] if samples[i] > high else high
+        total += part
+        start = end
     stats.sum = total
-    stats.sum_of_squares = <int64_t>squares
+    stats.sum_of_squares = _sum_of_squares(samples, n)
     stats.low = low if n else 0
     stats.high = high if n else 0
     return stats

@@ -22,22 +22,22 @@ cdef int speaking_feed(speaking_t *detector, const int16_t *samples, Py_ssize_t 
 cdef inline void _speaking_add(
     speaking_t *detector, const int16_t *samples, int64_t frames
 ) noexcept nogil:
-    cdef int64_t total, i
-    cdef uint64_t squares
+    cdef int64_t squares, i
+    cdef int32_t total  # of at most a block
     cdef int channel, step = detector.num_channels
     for channel in range(step):
         total = 0
-        squares = 0
         if step == 1:  # apart, since only so it is done several samples at a time
             for i in range(frames):
                 total += samples[i]
-                squares += _square(samples[i])
+            squares = _sum_of_squares(samples, frames)
         else:
+            squares = 0
             for i in range(frames):
                 total += samples[i * step + channel]
                 squares += _square(samples[i * step + channel])
         detector.sum[channel] += total
-        detector.sum_of_squares[channel] += <int64_t>squares
+        detector.sum_of_squares[channel] += squares
         _bands_feed(&detector.bands[channel], &detector.filter, samples + channel, frames, step)
 
 

@@ -121,19 +121,20 @@ cdef inline void _score_smooth(score_t *score, const int16_t *levels) noexcept n
 
 
 cdef inline void _score_floor(score_t *score) noexcept nogil:
-    cdef int16_t smoothed
+    cdef int16_t[LANES] smoothed
     cdef int i, j
     for i in range(LANES):
-        smoothed = <int16_t>(score.level_sum[i] // SMOOTH_BLOCKS)
-        score.windows[0][i] = min(score.windows[0][i], smoothed)
+        smoothed[i] = <int16_t>(score.level_sum[i] // SMOOTH_BLOCKS)
+        score.windows[0][i] = min(score.windows[0][i], smoothed[i])
+        score.floor[i] = min(score.floor[i], smoothed[i])
     score.window_blocks += 1
-    if score.window_blocks == FLOOR_WINDOW_BLOCKS:
-        score.window_blocks = 0
-        for j in range(FLOOR_WINDOWS - 1, 0, -1):
-            memcpy(score.windows[j], score.windows[j - 1], sizeof(score.windows[j]))
-        for i in range(LANES):
-            score.windows[0][i] = <int16_t>(score.level_sum[i] // SMOOTH_BLOCKS)
-    memcpy(score.floor, score.windows[0], sizeof(score.floor))
+    if score.window_blocks < FLOOR_WINDOW_BLOCKS:
+        return
+    score.window_blocks = 0
+    for j in range(FLOOR_WINDOWS - 1, 0, -1):
+        memcpy(score.windows[j], score.windows[j - 1], sizeof(score.windows[j]))
+    memcpy(score.windows[0], smoothed, sizeof(smoothed))
+    memcpy(score.floor, smoothed, sizeof(smoothed))
     for j in range(1, FLOOR_WINDOWS):
         for i in range(LANES):
             score.floor[i] = min(score.floor[i], score.windows[j][i])
