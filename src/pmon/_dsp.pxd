@@ -205,6 +205,7 @@ cdef void mic_init(mic_t *meter, int sample_rate, int num_channels) noexcept nog
 cdef void mic_resume(mic_t *meter) noexcept nogil
 cdef void mic_feed(mic_t *meter, const int16_t *samples, Py_ssize_t n) noexcept nogil
 cdef mic_totals_t mic_totals(const mic_t *meter) noexcept nogil
+cdef double mic_level(const mic_t *meter) noexcept nogil
 cdef double mic_floor(const mic_t *meter) noexcept nogil
 cdef double mic_dc(const mic_t *meter) noexcept nogil
 

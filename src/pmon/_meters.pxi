@@ -1,5 +1,5 @@
-# What one audio track is measured with: a level meter, a microphone's health, a detector for each
-# threshold, a clock.
+# What one audio track is measured with: a microphone's health, a detector for each threshold, a
+# clock.
 #
 # The feeder may be any thread, with or without the GIL; whoever reads holds the mutex for as long
 # as it takes to copy a few numbers, and makes Python objects of them afterwards.
@@ -69,7 +69,7 @@ cdef struct meters_t:
     pthread_mutex_t mutex
     int sample_rate
     int num_channels
-    level_meter_t level
+    int64_t position           # samples per channel fed so far
     mic_t mic
     clock_t clock
     double heard_at
@@ -87,13 +87,13 @@ cdef int meters_feed(
     news = meters.dry          # the first frame is news, too
     if meters.dry:
         mic_resume(&meters.mic)
-    level_feed(&meters.level, samples, n)
+    meters.position += n // meters.num_channels
     mic_feed(&meters.mic, samples, n)
     for i in range(meters.count):
         news |= speaking_feed(&meters.detectors[i].speaking, samples, n) > 0
     meters.heard_at = now
     meters.dry = False
-    clock_arrived(&meters.clock, <double>meters.level.position / meters.sample_rate, now)
+    clock_arrived(&meters.clock, <double>meters.position / meters.sample_rate, now)
     tap_unlock(&meters.mutex)
     return news
 
@@ -148,7 +148,7 @@ cdef void _read(const meters_t *meters, const detector_t *detector, reading_t *o
         blocks += speaking.run_blocks
     out.threshold = detector.threshold
     # The track may be older than those who listen with this threshold.
-    out.heard_s = <double>(meters.level.position - detector.offset) / meters.sample_rate
+    out.heard_s = <double>(meters.position - detector.offset) / meters.sample_rate
     out.speech_s = <double>samples / meters.sample_rate
     out.speech_until = _detector_at(meters, detector, speaking.last_speech)
     out.speech_power = energy / blocks if blocks else 0.0
@@ -169,7 +169,7 @@ cdef list _transitions(const taken_t *taken, int count):
 
 
 cdef class Meters:
-    """Level, health of the microphone, and a speaking detector for each of up to 64 thresholds.
+    """A microphone's level and health, and a speaking detector for each of up to 64 thresholds.
 
     ``sample_rate`` is 8000 to 192000 Hz, ``num_channels`` 1 to 8. Times are seconds of the
     monotonic clock; those of transitions are reckoned in samples from the least delay seen.
@@ -189,7 +189,6 @@ cdef class Meters:
         self.meters.heard_at = -INFINITY
         self.meters.dry = True
         self.meters.clock.late_since = -1.0
-        level_init(&self.meters.level, sample_rate, num_channels)
         mic_init(&self.meters.mic, sample_rate, num_channels)
 
     def __dealloc__(self):
@@ -272,7 +271,7 @@ cdef class Meters:
         cdef int i, count
         tap_lock(&self.meters.mutex)
         heard_until = clock_at(
-            &self.meters.clock, <double>self.meters.level.position / self.meters.sample_rate
+            &self.meters.clock, <double>self.meters.position / self.meters.sample_rate
         )
         count = self.meters.count
         for i in range(count):
@@ -294,7 +293,7 @@ cdef class Meters:
         cdef double heard_until, floor, loudest, dc
         tap_lock(&self.meters.mutex)
         heard_until = clock_at(
-            &self.meters.clock, <double>self.meters.level.position / self.meters.sample_rate
+            &self.meters.clock, <double>self.meters.position / self.meters.sample_rate
         )
         totals = mic_totals(&self.meters.mic)
         floor = mic_floor(&self.meters.mic)
@@ -308,10 +307,13 @@ cdef class Meters:
         )
 
     @property
-    def level_dbov(self) -> float:
-        """Level of the last full 100 ms in dBov; -127 before."""
+    def level_dbov(self) -> float | None:
+        """Level of the last full 100 ms in dBov, without its offset, of the loudest channel.
+
+        The first 200 ms after the start and after each ``stop`` are left out; None before more.
+        """
         tap_lock(&self.meters.mutex)
-        cdef double power = self.meters.level.last_power
+        cdef double power = -1.0 if self.meters.dry else mic_level(&self.meters.mic)
         tap_unlock(&self.meters.mutex)
         return _dbov(power)
 
@@ -341,7 +343,7 @@ cdef class Meters:
     def samples_per_channel(self) -> int:
         """Fed so far."""
         tap_lock(&self.meters.mutex)
-        cdef int64_t position = self.meters.level.position
+        cdef int64_t position = self.meters.position
         tap_unlock(&self.meters.mutex)
         return position
 
@@ -391,7 +393,7 @@ cdef class Meters:
             self.meters.detectors = grown
             grown += self.meters.count
             grown.threshold = threshold
-            grown.offset = self.meters.level.position
+            grown.offset = self.meters.position
             speaking_init(
                 &grown.speaking, self.meters.sample_rate, self.meters.num_channels, threshold
             )

@@ -180,11 +180,9 @@ cdef inline void _mic_close_block(mic_t *meter) noexcept nogil:
     _mic_open_block(meter)
 
 
-cdef inline void _mic_hear_loudness(mic_t *meter) noexcept nogil:
-    """Keep the loudest and the quietest 100 ms, which begin every 20 ms.
-
-    Each without its own mean: what is left in the offset of a voice just over is louder than many
-    a room.
+cdef inline double _mic_recent_power(const mic_t *meter) noexcept nogil:
+    """Of the last 100 ms, without their own mean: what is left in the offset of a voice just over
+    is louder than many a room.
     """
     cdef double power = 0.0, mean, square
     cdef int channel, i
@@ -195,7 +193,13 @@ cdef inline void _mic_hear_loudness(mic_t *meter) noexcept nogil:
             square += meter.recent_square[channel][i]
         mean /= LOUDNESS_BLOCKS
         power = max(power, square / LOUDNESS_BLOCKS - mean * mean)
-    power /= SCALE
+    return power / SCALE
+
+
+cdef inline void _mic_hear_loudness(mic_t *meter) noexcept nogil:
+    """Keep the loudest and the quietest 100 ms, which begin every 20 ms."""
+    cdef double power = _mic_recent_power(meter)
+    cdef int i
     meter.loudest = max(meter.loudest, power)
     # On a busy server a decoder may wait for its first packets for longer than what was left out.
     if meter.blocks_sounding >= LOUDNESS_BLOCKS:
@@ -232,6 +236,11 @@ cdef mic_totals_t mic_totals(const mic_t *meter) noexcept nogil:
     totals.rail_s = <double>rail / meter.sample_rate
     totals.silent_s = meter.silent_blocks * block_s
     return totals
+
+
+cdef double mic_level(const mic_t *meter) noexcept nogil:
+    """The power of the last 100 ms; negative while there are none since the start or resume."""
+    return _mic_recent_power(meter) if meter.blocks_heard >= LOUDNESS_BLOCKS else -1.0
 
 
 cdef double mic_floor(const mic_t *meter) noexcept nogil:

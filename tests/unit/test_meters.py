@@ -234,3 +234,19 @@ def test_what_is_expected_must_come_soon_and_be_loud_enough() -> None:
         meters = TrackMeters(RATE, 1, [0.01])
         meters.expect()
         assert play(meters, samples[: len(samples) // FRAME * FRAME], start=0.0) == []
+
+
+def test_the_level_is_that_of_the_last_100_ms_and_of_nothing_old() -> None:
+    """After a mute it would show for how loud somebody was before."""
+    tone = np.round(8192 * np.sin(2 * np.pi * np.arange(FRAME) / 16)).astype(np.int16)
+    meters = Meters(RATE, 1)
+    for frames, level in ((2, None), (1, -15.05)):
+        for _ in range(frames):
+            meters.feed(tone + 500, 0.0)
+        assert meters.level_dbov == (level and pytest.approx(level, abs=0.05))
+    meters.feed(tone // 2, 0.0)
+    assert meters.level_dbov == pytest.approx(-21.07, abs=0.05)
+    meters.stop()
+    assert meters.level_dbov is None
+    meters.feed(tone, 0.0)
+    assert meters.level_dbov is None

@@ -53,10 +53,10 @@ def meters() -> _tap.Meters:
 def test_audio_reaches_its_meters_and_nothing_else(meters: _tap.Meters) -> None:
     stream = _tap.Stream(7, "alice", meters)
     stream.add()
-    for _ in range(20):
+    for _ in range(40):
         _tap.event(audio(7))
     stream.remove()
-    assert meters.samples_per_channel == 20 * 480
+    assert meters.samples_per_channel == 40 * 480
     assert meters.level_dbov == pytest.approx(-15.05, abs=0.05)
     assert _tap.take() == ([], [])
 

@@ -32,7 +32,7 @@ class Transition(NamedTuple):
 
 
 class TrackMeters:
-    """A level meter, a microphone's health, and a speaking detector for each distinct threshold."""
+    """A microphone's level and health, and a speaking detector for each distinct threshold."""
 
     def __init__(self, sample_rate: int, num_channels: int, thresholds: Iterable[float]) -> None:
         self.meters = Meters(sample_rate, num_channels)
