@@ -147,10 +147,29 @@ cdef struct score_t:
     int32_t peaks[PEAK_WINDOWS]
 
 
+cdef struct bill_t:                     # what is billed and told by one threshold
+    double threshold                    # RMS that the loudest 100 ms of a run must reach
+    int64_t since                       # position from which on it counts
+    bint accepted                       # the open run is speech by it
+    int64_t last_speech
+    int64_t speech_samples              # of runs that are over
+    double speech_energy
+    int64_t speech_blocks
+    transition_t transitions[MAX_TRANSITIONS]
+    int first_transition
+    int num_transitions
+    bint skip_stop
+
+
+cdef struct billed_t:                   # the same with the open run
+    int64_t last_speech
+    int64_t samples
+    double power                        # the mean; 0 before there is any speech
+
+
 cdef struct speaking_t:
     int num_channels
     int64_t block                       # samples per channel of 10 ms
-    double threshold                    # power that the loudest 100 ms must reach
     bands_filter_t filter
     int64_t filled                      # of the open block
     int64_t position                    # of the end of the last complete block
@@ -161,9 +180,9 @@ cdef struct speaking_t:
     score_t score
     double recent[RECENT_BLOCKS]        # powers
     int recent_at
-    # the run, from its onset on; it is speech once it has been accepted
+    # the run, from its onset on; it is speech by each bill that has accepted it
     bint in_run
-    bint accepted
+    bint disputed                       # not all of them have
     int64_t run_start
     int64_t run_end                     # of its last speech, so far
     int64_t run_blocks
@@ -175,16 +194,8 @@ cdef struct speaking_t:
     int strongest                       # ... see _speaking_watch
     int expected_blocks                 # for so long it need not move, see speaking_expect
     int quiet_blocks
-    # what is billed
-    int64_t last_speech
-    int64_t speech_samples              # of runs that are over
-    double speech_energy
-    int64_t speech_blocks
-    # what is to be told
-    transition_t transitions[MAX_TRANSITIONS]
-    int first_transition
-    int num_transitions
-    bint skip_stop
+    bill_t *bills                       # whoever embeds this keeps them
+    int num_bills
 
 
 cdef struct frame_rate_t:
@@ -210,12 +221,17 @@ cdef double mic_floor(const mic_t *meter) noexcept nogil
 cdef double mic_dc(const mic_t *meter) noexcept nogil
 
 cdef void speaking_init(
-    speaking_t *detector, int sample_rate, int num_channels, double threshold
+    speaking_t *detector, int sample_rate, int num_channels, int64_t position
 ) noexcept nogil
 cdef int speaking_feed(speaking_t *detector, const int16_t *samples, Py_ssize_t n) noexcept nogil
 cdef void speaking_expect(speaking_t *detector) noexcept nogil
 cdef void speaking_end_run(speaking_t *detector) noexcept nogil
 cdef double speaking_floor_dbov(const speaking_t *detector) noexcept nogil
+
+cdef void bill_init(bill_t *bill, speaking_t *detector, double threshold) noexcept nogil
+cdef void bill_end_run(bill_t *bill, const speaking_t *detector) noexcept nogil
+cdef bint bill_take(bill_t *bill, transition_t *taken) noexcept nogil
+cdef billed_t bill_total(const bill_t *bill, const speaking_t *detector) noexcept nogil
 
 cdef void frame_rate_init(frame_rate_t *meter, double window_s, int capacity) noexcept nogil
 cdef void frame_rate_add(frame_rate_t *meter, double now) noexcept nogil

@@ -15,14 +15,21 @@ cdef class SpeakingDetector:
     """
 
     cdef speaking_t detector
-    cdef readonly double threshold
+    cdef bill_t bill
 
     def __cinit__(self, int sample_rate, int num_channels=1, double threshold=0.01):
         _check_stream(sample_rate, num_channels)
         if not 0.0 < threshold <= 1.0:
             raise ValueError(f"threshold must be above 0 and at most 1, not {threshold}")
-        self.threshold = threshold
-        speaking_init(&self.detector, sample_rate, num_channels, threshold)
+        speaking_init(&self.detector, sample_rate, num_channels, 0)
+        bill_init(&self.bill, &self.detector, threshold)
+        self.detector.bills = &self.bill
+        self.detector.num_bills = 1
+
+    @property
+    def threshold(self) -> float:
+        """RMS."""
+        return self.bill.threshold
 
     @cython.critical_section
     def process(self, samples) -> int:
@@ -47,15 +54,10 @@ cdef class SpeakingDetector:
         first sample, and that of a single word at times together with its stop. Of a caller that
         does not ask, the first 32 runs are kept.
         """
+        cdef transition_t transition
         taken = []
-        cdef transition_t *transition
-        while self.detector.num_transitions:
-            transition = &self.detector.transitions[self.detector.first_transition]
+        while bill_take(&self.bill, &transition):
             taken.append((bool(transition.speaking), transition.position))
-            self.detector.first_transition = (
-                self.detector.first_transition + 1
-            ) % MAX_TRANSITIONS
-            self.detector.num_transitions -= 1
         return taken
 
     @cython.critical_section
@@ -67,7 +69,7 @@ cdef class SpeakingDetector:
     @cython.critical_section
     def speaking(self) -> bool:
         """Whether a run of speech is open."""
-        return self.detector.in_run and self.detector.accepted
+        return self.bill.accepted
 
     @property
     @cython.critical_section
@@ -88,27 +90,20 @@ cdef class SpeakingDetector:
     @property
     def last_speech(self) -> int:
         """Position behind the newest speech, in samples per channel; 0 before the first."""
-        return self.detector.last_speech
+        return bill_total(&self.bill, &self.detector).last_speech
 
     @property
     @cython.critical_section
     def speech_samples(self) -> int:
         """Billed so far, in samples per channel; of an open run up to its last speech."""
-        cdef int64_t billed = self.detector.speech_samples
-        if self.detector.in_run and self.detector.accepted:
-            billed += self.detector.run_end - self.detector.run_start
-        return billed
+        return bill_total(&self.bill, &self.detector).samples
 
     @property
     @cython.critical_section
     def speech_dbov(self) -> float | None:
         """Mean power of what is billed, of the louder channel; None before there is any."""
-        cdef double energy = self.detector.speech_energy
-        cdef int64_t blocks = self.detector.speech_blocks
-        if self.detector.in_run and self.detector.accepted:
-            energy += self.detector.run_energy
-            blocks += self.detector.run_blocks
-        return _dbov(energy / blocks) if blocks else None
+        cdef double power = bill_total(&self.bill, &self.detector).power
+        return _dbov(power) if power > 0 else None
 
     @property
     @cython.critical_section

@@ -6,7 +6,7 @@
 
 cdef int speaking_feed(speaking_t *detector, const int16_t *samples, Py_ssize_t n) noexcept nogil:
     """Take ``n`` interleaved samples, a whole number of frames. Returns the new transitions."""
-    cdef int before = detector.num_transitions
+    cdef int before = _bills_waiting(detector)
     cdef int64_t frames = n // detector.num_channels, take
     while frames > 0:
         take = min(detector.block - detector.filled, frames)
@@ -16,7 +16,7 @@ cdef int speaking_feed(speaking_t *detector, const int16_t *samples, Py_ssize_t 
         detector.filled += take
         if detector.filled == detector.block:
             _speaking_close_block(detector)
-    return detector.num_transitions - before
+    return _bills_waiting(detector) - before
 
 
 cdef inline void _speaking_add(

@@ -1,16 +1,17 @@
-# The speaking detector: from scores to runs of speech and what they bill.
+# The speaking detector: from scores to runs of speech.
 #
 # The score says where there is speech, six blocks late and blurred by its windows. Where a run
 # begins and ends to the block is where blocks stand out of the floor by themselves.
 
 
 cdef void speaking_init(
-    speaking_t *detector, int sample_rate, int num_channels, double threshold
+    speaking_t *detector, int sample_rate, int num_channels, int64_t position
 ) noexcept nogil:
+    """Begin at this position of the stream, without bills."""
     memset(detector, 0, sizeof(speaking_t))
     detector.num_channels = num_channels
     detector.block = (sample_rate + 50) // 100
-    detector.threshold = threshold * threshold
+    detector.position = detector.run_end = position
     _bands_design(&detector.filter, sample_rate)
     _score_init(&detector.score)
 
@@ -35,7 +36,7 @@ cdef void _speaking_block(
         _speaking_go_on(detector, _score(&detector.score))
     elif _score(&detector.score) > ON:
         _speaking_open_run(detector)
-    if detector.in_run and not detector.accepted:
+    if detector.in_run and detector.disputed:
         _speaking_watch(detector, 2)
         _speaking_accept(detector)
 
@@ -87,8 +88,7 @@ cdef void _speaking_open_run(speaking_t *detector) noexcept nogil:
         first = <int>since - 1
     if first < 0:
         return
-    detector.in_run = True
-    detector.accepted = False
+    detector.in_run = detector.disputed = True
     detector.run_start = detector.position - (first + 1) * detector.block
     detector.run_end = detector.run_start
     detector.run_energy = detector.pending_energy = 0.0
@@ -125,8 +125,6 @@ cdef void _speaking_go_on(speaking_t *detector, double score) noexcept nogil:
     _speaking_bill(detector, 0)
     if detector.quiet_blocks >= most:
         _speaking_close_run(detector)
-    elif detector.accepted:
-        detector.last_speech = detector.run_end
 
 
 cdef inline void _speaking_watch(speaking_t *detector, int ago) noexcept nogil:
@@ -152,25 +150,22 @@ cdef inline int _mean_level(const speaking_t *detector, int ago) noexcept nogil:
 
 cdef inline void _speaking_accept(speaking_t *detector) noexcept nogil:
     """A run is speech once it moves, or is expected, if its loudest 100 ms reach the threshold."""
+    cdef int i
+    cdef bint disputed = False
     detector.loudest = max(detector.loudest, _loudness(detector))
-    if detector.loudest < detector.threshold:
-        return
     if detector.strongest - detector.softest >= LEAST_MOVEMENT or (
         detector.expected_blocks and detector.run_blocks >= TRUSTED_BLOCKS
     ):
-        detector.accepted = True
-        _speaking_tell(detector, True, detector.run_start)
+        for i in range(detector.num_bills):
+            disputed |= not _bill_accepts(&detector.bills[i], detector)
+        detector.disputed = disputed
 
 
 cdef void _speaking_close_run(speaking_t *detector) noexcept nogil:
+    cdef int i
+    for i in range(detector.num_bills):
+        bill_end_run(&detector.bills[i], detector)
     detector.in_run = False
-    if detector.accepted:
-        detector.accepted = False
-        detector.last_speech = detector.run_end
-        detector.speech_samples += detector.run_end - detector.run_start
-        detector.speech_energy += detector.run_energy
-        detector.speech_blocks += detector.run_blocks
-        _speaking_tell(detector, False, detector.run_end)
 
 
 cdef void speaking_expect(speaking_t *detector) noexcept nogil:
@@ -195,23 +190,6 @@ cdef void speaking_end_run(speaking_t *detector) noexcept nogil:
     detector.score.fresh = True
     memset(detector.bands, 0, sizeof(detector.bands))
     memset(detector.recent, 0, sizeof(detector.recent))
-
-
-cdef void _speaking_tell(speaking_t *detector, bint speaking, int64_t position) noexcept nogil:
-    """Queue a transition; when the queue is full a whole run goes untold, never half of one."""
-    cdef transition_t *free
-    if not speaking and detector.skip_stop:
-        detector.skip_stop = False
-        return
-    if speaking and detector.num_transitions >= MAX_TRANSITIONS - 1:
-        detector.skip_stop = True
-        return
-    free = &detector.transitions[
-        (detector.first_transition + detector.num_transitions) % MAX_TRANSITIONS
-    ]
-    free.speaking = speaking
-    free.position = position
-    detector.num_transitions += 1
 
 
 cdef double speaking_floor_dbov(const speaking_t *detector) noexcept nogil:

@@ -15,6 +15,12 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_
 from libc.stdlib cimport free, realloc
 
 from pmon._dsp cimport (
+    bill_end_run,
+    bill_init,
+    bill_t,
+    bill_take,
+    bill_total,
+    billed_t,
     frame_rate_add,
     frame_rate_init,
     frame_rate_t,
@@ -39,4 +45,5 @@ from pmon._dsp cimport (
 )
 
 include "_meters.pxi"
+include "_track_meters.pxi"
 include "_taps.pxi"

@@ -21,6 +21,7 @@ cdef struct track_t:
     _dsp.level_meter_t level
     _dsp.mic_t mic
     _dsp.speaking_t speaking
+    _dsp.bill_t bill
     _dsp.frame_rate_t frames
 
 def run(const int16_t[::1] samples, int rate, int piece):
@@ -31,7 +32,9 @@ def run(const int16_t[::1] samples, int rate, int piece):
     with nogil:
         _dsp.level_init(&track.level, rate, 1)
         _dsp.mic_init(&track.mic, rate, 1)
-        _dsp.speaking_init(&track.speaking, rate, 1, 0.01)
+        _dsp.speaking_init(&track.speaking, rate, 1, 0)
+        _dsp.bill_init(&track.bill, &track.speaking, 0.01)
+        track.speaking.bills, track.speaking.num_bills = &track.bill, 1
         _dsp.frame_rate_init(&track.frames, 2.0, 100)
         while at < n:
             take = min(piece, n - at)
@@ -42,7 +45,7 @@ def run(const int16_t[::1] samples, int rate, int piece):
             at += take
         _dsp.speaking_end_run(&track.speaking)
         fps = _dsp.frame_rate_fps(&track.frames, <double>n / rate)
-    return track.level.last_power, track.mic.energy, track.speaking.speech_samples, told, fps
+    return track.level.last_power, track.mic.energy, track.bill.speech_samples, told, fps
 """
 BUILD = """
 from Cython.Build import cythonize

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from room_driver import Meeting, microphone, person
 
+from pmon._dsp import SpeakingDetector
 from pmon._tap import MOST_THRESHOLDS, Meters
 from pmon.media.meters import DRY_AFTER_S, TrackMeters, Transition
 from pmon.media.phrases import phrases
@@ -99,6 +100,52 @@ def test_a_threshold_that_comes_later_dates_its_runs_right() -> None:
     transitions = play(meters, stream("results", 1.0), start=5.0)
     assert [t.threshold for t in transitions] == [0.02, 0.02]
     assert transitions[0].at == pytest.approx(5.1, abs=0.06)
+
+
+def test_a_threshold_that_comes_in_the_middle_of_a_word_is_told_of_the_rest() -> None:
+    """Who begins to listen while somebody talks would else hear of nothing until the next pause."""
+    meters = TrackMeters(RATE, 1, [0.01])
+    samples = stream(1.0, "results", 1.0)
+    play(meters, samples[: 2 * RATE], start=0.0)
+    assert meters.listen([0.01, 0.02]) == []
+    began, *ended = play(meters, samples[2 * RATE :], start=2.0)
+    assert (began.threshold, began.speaking) == (0.02, True)
+    assert began.at == pytest.approx(2)
+    assert [t.speaking for t in ended] == [False, False]
+    first, second = meters.readings()
+    assert second.speech_s == pytest.approx(ended[1].at - 2)
+    assert first.speech_until == second.speech_until == ended[1].at
+    assert first.speech_s - second.speech_s == pytest.approx(0.9, abs=0.06)
+
+
+@settings(max_examples=25)
+@given(
+    parts=st.lists(
+        st.tuples(st.sampled_from(["results", "numbers"]), st.floats(0.02, 2)),
+        min_size=1,
+        max_size=4,
+    ),
+    thresholds=st.sets(st.sampled_from([0.002, 0.01, 0.05, 0.2, 0.9])),
+    piece=st.integers(50, 3 * RATE),
+)
+def test_many_thresholds_find_what_each_finds_alone(
+    parts: list[tuple[str, float]], thresholds: set[float], piece: int
+) -> None:
+    """They share all the work but for who is loud enough."""
+    spoken = [np.clip(say(name) * gain, -32768, 32767).astype(np.int16) for name, gain in parts]
+    samples = np.concatenate([SILENT, *spoken, np.zeros(RATE, np.int16)])
+    meters = Meters(RATE, 1)
+    meters.listen(thresholds)
+    together = []
+    for at in range(0, len(samples), piece):
+        part = samples[at : at + piece]
+        together += meters.feed(part, (at + len(part)) / RATE)
+    for threshold, _, _, speech_s, speech_until, _ in meters.readings():
+        alone = SpeakingDetector(RATE, 1, threshold)
+        alone.process(samples)
+        assert [(s, round(at * RATE)) for t, s, at in together if t == threshold] == alone.take()
+        assert round(speech_s * RATE) == alone.speech_samples
+        assert round(speech_until * RATE) == alone.last_speech
 
 
 def test_a_threshold_that_comes_later_has_heard_what_came_since() -> None:
