@@ -62,13 +62,16 @@ types: $(INSTALLED)  ## mypy, and the stubs of the compiled modules against what
 contracts: $(INSTALLED)  ## Which part may import which
 	$(BIN)/lint-imports
 
+# Two files of tests at a time, each in a process of its own with a server of its own.
+IN_PAIRS := -n 2 --dist loadfile
+
 .PHONY: unit
 unit: $(INSTALLED)  ## Unit tests
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest $(IN_PAIRS) tests/unit
 
 .PHONY: integration
 integration: server  ## Tests on a real livekit-server
-	$(BIN)/pytest tests/integration -m "not system"
+	$(BIN)/pytest $(IN_PAIRS) tests/integration -m "not system"
 
 # The tap's C core with threads of its own, and then both compiled modules in a copy of the sources.
 SANITIZED := build/sanitized
@@ -125,7 +128,7 @@ sdks: server  ## The native tier's tests on each version of the SDK that it is s
 		export PYTHONPATH=$(CURDIR)/build/livekit-$$version; \
 		$(BIN)/python -c "from livekit.rtc.version import __version__ as v; \
 			assert v == '$$version', v; print('livekit', v)"; \
-		$(BIN)/pytest -q -m "not system" $(SDK_TESTS); \
+		$(BIN)/pytest $(IN_PAIRS) -q -m "not system" $(SDK_TESTS); \
 	done
 
 .PHONY: quick-bench
@@ -168,7 +171,9 @@ bench-speech: $(INSTALLED)  ## How well speech is found, beside other detectors;
 .PHONY: test-system
 test-system: server sdks  ## What takes many minutes or a whole machine; a missing tool is a failure
 	$(MAKE) sanitize-churn CHURN_S=120
-	$(BIN)/pytest tests/integration -m system --durations=0 --ignore tests/integration/test_churn.py
+	$(BIN)/pytest $(IN_PAIRS) tests/integration -m "system and not alone" --durations=0 \
+		--ignore tests/integration/test_churn.py
+	$(BIN)/pytest tests/integration -m "system and alone" --durations=0
 
 .PHONY: format
 format: $(INSTALLED)  ## Format the code, fix what can be fixed

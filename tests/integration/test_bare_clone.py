@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(1500)]
 
 CHECKOUT = Path(__file__).parents[2]
 BUILD_SETTINGS = ("PIP_", "SSL_", "GOPROXY", "GOSUMDB", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")

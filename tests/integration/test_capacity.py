@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from capacity.results import Result, Run
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]  # the first one builds a generator
+# The first one builds a generator.
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(900)]
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

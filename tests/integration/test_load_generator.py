@@ -20,7 +20,8 @@ from pmon.cli.go_build import go_toolchain
 from pmon.cli.livekit_server import LocalServer
 from pmon.media.publish import join_token
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]  # the first one builds it
+# The first one builds it.
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(900)]
 
 FULL_SCALE = 32768.0
 SPEECH_RMS = 0.003  # between the room noise at -66 dBov and a quiet voice at -37

@@ -14,7 +14,8 @@ from load_model import Load
 
 from pmon.cli.livekit_server import LocalServer
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]  # the first one builds the generator
+# The first one builds the generator.
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(900)]
 
 PARTICIPANTS = 50
 WITHIN_S = 15.0
