@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -87,11 +88,15 @@ def load(part: Part, processes: int = 1) -> list[Clip]:
         )
     directory = CACHE / f"{part}-{digest(part)}"
     index = directory / "clips.json"
-    if not index.exists():
-        for old in CACHE.glob(f"{part}-*"):
-            shutil.rmtree(old)
-        directory.mkdir(parents=True)
-        index.write_text(json.dumps([_row(clip) for clip in _make(part, directory, processes)]))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{part}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests in several processes want the same
+        if not index.exists():
+            for old in CACHE.glob(f"{part}-*"):
+                shutil.rmtree(old)
+            directory.mkdir()
+            clips = [_row(clip) for clip in _make(part, directory, processes)]
+            index.write_text(json.dumps(clips))
     return [_clip(row, directory) for row in json.loads(index.read_text())]
 
 
