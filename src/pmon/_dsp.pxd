@@ -151,6 +151,9 @@ cdef struct bill_t:                     # what is billed and told by one thresho
     double threshold                    # RMS that the loudest 100 ms of a run must reach
     int64_t since                       # position from which on it counts
     bint accepted                       # the open run is speech by it
+    bint over                           # it accepts no more
+    double energy_before                # of the open run, before it counted
+    int64_t blocks_before
     int64_t last_speech
     int64_t speech_samples              # of runs that are over
     double speech_energy
@@ -182,7 +185,6 @@ cdef struct speaking_t:
     int recent_at
     # the run, from its onset on; it is speech by each bill that has accepted it
     bint in_run
-    bint disputed                       # not all of them have
     int64_t run_start
     int64_t run_end                     # of its last speech, so far
     int64_t run_blocks
@@ -228,8 +230,8 @@ cdef void speaking_expect(speaking_t *detector) noexcept nogil
 cdef void speaking_end_run(speaking_t *detector) noexcept nogil
 cdef double speaking_floor_dbov(const speaking_t *detector) noexcept nogil
 
-cdef void bill_init(bill_t *bill, speaking_t *detector, double threshold) noexcept nogil
-cdef void bill_end_run(bill_t *bill, const speaking_t *detector) noexcept nogil
+cdef void bill_init(bill_t *bill, const speaking_t *detector, double threshold) noexcept nogil
+cdef void bill_close(bill_t *bill, const speaking_t *detector) noexcept nogil
 cdef bint bill_take(bill_t *bill, transition_t *taken) noexcept nogil
 cdef billed_t bill_total(const bill_t *bill, const speaking_t *detector) noexcept nogil
 

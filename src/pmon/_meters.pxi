@@ -136,7 +136,12 @@ cdef void _read(const meters_t *meters, const bill_t *bill, reading_t *out) noex
 
 cdef int _bill_to(meters_t *meters, double threshold) noexcept nogil:
     """Bill this threshold from here on. Returns whether there is memory for it. Mutex held."""
-    cdef bill_t *bills = <bill_t *>realloc(meters.bills, (meters.count + 1) * sizeof(bill_t))
+    cdef int i
+    cdef bill_t *bills
+    for i in range(meters.count):
+        if meters.bills[i].threshold == threshold:
+            return True
+    bills = <bill_t *>realloc(meters.bills, (meters.count + 1) * sizeof(bill_t))
     if bills == NULL:
         return False
     meters.bills = bills

@@ -88,6 +88,7 @@ cdef class SpeakingDetector:
         return self.detector.position + self.detector.filled
 
     @property
+    @cython.critical_section
     def last_speech(self) -> int:
         """Position behind the newest speech, in samples per channel; 0 before the first."""
         return bill_total(&self.bill, &self.detector).last_speech

@@ -3,51 +3,62 @@
 # Where speech may be does not depend on a threshold, and is found once for all of them.
 
 
-cdef void bill_init(bill_t *bill, speaking_t *detector, double threshold) noexcept nogil:
+cdef void bill_init(bill_t *bill, const speaking_t *detector, double threshold) noexcept nogil:
     """Bill and tell what is heard from here on."""
     memset(bill, 0, sizeof(bill_t))
     bill.threshold = threshold
     bill.since = bill.last_speech = detector.position + detector.filled
-    detector.disputed = True
+    if detector.in_run:
+        bill.energy_before = detector.run_energy + detector.pending_energy
+        bill.blocks_before = detector.run_blocks + detector.pending_blocks
 
 
-cdef inline bint _bill_accepts(bill_t *bill, const speaking_t *detector) noexcept nogil:
-    """Whether the open run, which sounds like speech, is loud enough for it."""
+cdef inline void _bill_judge(bill_t *bill, const speaking_t *detector) noexcept nogil:
+    """Accept the open run, which sounds like speech, if it is loud enough."""
     if (
         not bill.accepted
+        and not bill.over
         and detector.loudest >= bill.threshold * bill.threshold
         and detector.run_end > bill.since
     ):
         bill.accepted = True
         _bill_tell(bill, True, max(detector.run_start, bill.since))
-    return bill.accepted
 
 
-cdef void bill_end_run(bill_t *bill, const speaking_t *detector) noexcept nogil:
+cdef void _bill_end_run(bill_t *bill, const speaking_t *detector) noexcept nogil:
     """Bill the open run for good, if it was speech."""
-    cdef bint accepted = bill.accepted
-    if accepted:
+    if bill.accepted:
+        _bill_add_run(bill, detector)
         bill.accepted = False
-        bill.last_speech = detector.run_end
-        bill.speech_samples += detector.run_end - max(detector.run_start, bill.since)
-        bill.speech_energy += detector.run_energy
-        bill.speech_blocks += detector.run_blocks
         _bill_tell(bill, False, detector.run_end)
+    bill.energy_before = 0.0
+    bill.blocks_before = 0
+
+
+cdef void bill_close(bill_t *bill, const speaking_t *detector) noexcept nogil:
+    """End the open run, and bill and tell no more."""
+    _bill_end_run(bill, detector)
+    bill.over = True
+
+
+cdef inline void _bill_add_run(bill_t *bill, const speaking_t *detector) noexcept nogil:
+    """The open run up to its last speech, from where it counts."""
+    bill.last_speech = detector.run_end
+    bill.speech_samples += detector.run_end - max(detector.run_start, bill.since)
+    if detector.run_blocks > bill.blocks_before:
+        bill.speech_energy += detector.run_energy - bill.energy_before
+        bill.speech_blocks += detector.run_blocks - bill.blocks_before
 
 
 cdef billed_t bill_total(const bill_t *bill, const speaking_t *detector) noexcept nogil:
     """What is billed so far, of the open run up to its last speech."""
     cdef billed_t total
-    cdef double energy = bill.speech_energy
-    cdef int64_t blocks = bill.speech_blocks
-    total.samples = bill.speech_samples
-    total.last_speech = bill.last_speech
+    cdef bill_t billed = bill[0]
     if bill.accepted:
-        total.samples += detector.run_end - max(detector.run_start, bill.since)
-        total.last_speech = detector.run_end
-        energy += detector.run_energy
-        blocks += detector.run_blocks
-    total.power = energy / blocks if blocks else 0.0
+        _bill_add_run(&billed, detector)
+    total.samples = billed.speech_samples
+    total.last_speech = billed.last_speech
+    total.power = billed.speech_energy / billed.speech_blocks if billed.speech_blocks else 0.0
     return total
 
 

@@ -36,9 +36,9 @@ cdef void _speaking_block(
         _speaking_go_on(detector, _score(&detector.score))
     elif _score(&detector.score) > ON:
         _speaking_open_run(detector)
-    if detector.in_run and detector.disputed:
+    if detector.in_run:
         _speaking_watch(detector, 2)
-        _speaking_accept(detector)
+        _speaking_judge(detector)
 
 
 cdef inline double _loudness(const speaking_t *detector) noexcept nogil:
@@ -88,7 +88,7 @@ cdef void _speaking_open_run(speaking_t *detector) noexcept nogil:
         first = <int>since - 1
     if first < 0:
         return
-    detector.in_run = detector.disputed = True
+    detector.in_run = True
     detector.run_start = detector.position - (first + 1) * detector.block
     detector.run_end = detector.run_start
     detector.run_energy = detector.pending_energy = 0.0
@@ -148,23 +148,21 @@ cdef inline int _mean_level(const speaking_t *detector, int ago) noexcept nogil:
     return detector.score.means[(detector.score.mean_at + RECENT_BLOCKS - ago) % RECENT_BLOCKS]
 
 
-cdef inline void _speaking_accept(speaking_t *detector) noexcept nogil:
+cdef inline void _speaking_judge(speaking_t *detector) noexcept nogil:
     """A run is speech once it moves, or is expected, if its loudest 100 ms reach the threshold."""
     cdef int i
-    cdef bint disputed = False
     detector.loudest = max(detector.loudest, _loudness(detector))
     if detector.strongest - detector.softest >= LEAST_MOVEMENT or (
         detector.expected_blocks and detector.run_blocks >= TRUSTED_BLOCKS
     ):
         for i in range(detector.num_bills):
-            disputed |= not _bill_accepts(&detector.bills[i], detector)
-        detector.disputed = disputed
+            _bill_judge(&detector.bills[i], detector)
 
 
 cdef void _speaking_close_run(speaking_t *detector) noexcept nogil:
     cdef int i
     for i in range(detector.num_bills):
-        bill_end_run(&detector.bills[i], detector)
+        _bill_end_run(&detector.bills[i], detector)
     detector.in_run = False
 
 

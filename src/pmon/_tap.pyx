@@ -15,7 +15,7 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_
 from libc.stdlib cimport free, realloc
 
 from pmon._dsp cimport (
-    bill_end_run,
+    bill_close,
     bill_init,
     bill_t,
     bill_take,
@@ -40,6 +40,7 @@ from pmon._dsp cimport (
     speaking_init,
     speaking_t,
     transition_t,
+    MAX_CHANNELS,
     MAX_TRANSITIONS,
     P56_LEVELS,
 )

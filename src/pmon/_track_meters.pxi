@@ -25,8 +25,8 @@ cdef class Meters:
     def __cinit__(self, int sample_rate, int num_channels):
         if not 8000 <= sample_rate <= 192000:
             raise ValueError(f"sample_rate must be 8000 to 192000 Hz, not {sample_rate}")
-        if not 1 <= num_channels <= 8:
-            raise ValueError(f"num_channels must be 1 to 8, not {num_channels}")
+        if not 1 <= num_channels <= MAX_CHANNELS:
+            raise ValueError(f"num_channels must be 1 to {MAX_CHANNELS}, not {num_channels}")
         pthread_mutex_init(&self.meters.mutex, NULL)
         self.meters.sample_rate = sample_rate
         self.meters.num_channels = num_channels
@@ -41,7 +41,10 @@ cdef class Meters:
         pthread_mutex_destroy(&self.meters.mutex)
 
     def listen(self, thresholds) -> list:
-        """Look for speech over these thresholds and no others. Returns transitions that end."""
+        """Look for speech over these thresholds and no others.
+
+        Returns transitions, as ``take`` does, with the ends of what is no longer looked for.
+        """
         wanted = sorted(set(thresholds))
         if len(wanted) > C_MOST_THRESHOLDS:
             raise ValueError(f"{len(wanted)} thresholds on one track; it takes {C_MOST_THRESHOLDS}")
@@ -50,19 +53,22 @@ cdef class Meters:
                 raise ValueError(f"threshold must be above 0 and at most 1, not {threshold}")
         cdef double values[C_MOST_THRESHOLDS]
         cdef int i, n = len(wanted)
+        cdef bint enough = True
         for i in range(n):
             values[i] = wanted[i]
         tap_lock(&self.meters.mutex)
         for i in range(self.meters.count):
             if not _is_among(self.meters.bills[i].threshold, values, n):
-                bill_end_run(&self.meters.bills[i], &self.meters.speaking)
+                bill_close(&self.meters.bills[i], &self.meters.speaking)
         tap_unlock(&self.meters.mutex)
         ended = self.take()
         tap_lock(&self.meters.mutex)
         _bill_no_more(&self.meters, values, n)
+        for i in range(n):
+            enough = enough and _bill_to(&self.meters, values[i])
         tap_unlock(&self.meters.mutex)
-        for threshold in wanted:
-            self._add(threshold)
+        if not enough:
+            raise MemoryError
         return ended
 
     def feed(self, const int16_t[::1] samples, double now) -> list:
@@ -169,7 +175,9 @@ cdef class Meters:
 
     @property
     def floor_dbov(self) -> float | None:
-        """The noise floor in dBov, -75 at the least; None before any audio or without threshold."""
+        """The noise floor in dBov, -75 at the least; None without a threshold, and before any audio
+        unless ``expect`` was called.
+        """
         cdef double floor = NAN
         tap_lock(&self.meters.mutex)
         if self.meters.count:
@@ -196,17 +204,3 @@ cdef class Meters:
         cdef int64_t position = self.meters.position
         tap_unlock(&self.meters.mutex)
         return position
-
-    cdef int _add(self, double threshold) except -1:
-        cdef bint added = True
-        tap_lock(&self.meters.mutex)
-        cdef int i
-        for i in range(self.meters.count):
-            if self.meters.bills[i].threshold == threshold:
-                break
-        else:
-            added = _bill_to(&self.meters, threshold)
-        tap_unlock(&self.meters.mutex)
-        if not added:
-            raise MemoryError
-        return 0

@@ -118,6 +118,45 @@ def test_a_threshold_that_comes_in_the_middle_of_a_word_is_told_of_the_rest() ->
     assert first.speech_s - second.speech_s == pytest.approx(0.9, abs=0.06)
 
 
+def test_a_threshold_that_comes_later_is_not_billed_for_what_was_said_before() -> None:
+    """Somebody who had been loud before would for ever hide that they are quiet now."""
+    meters = TrackMeters(RATE, 1, [0.001])
+    loud, quiet = say("results")[: 2 * RATE], say("results")[: 2 * RATE] // 8
+    play(meters, np.concatenate([SILENT, loud]), start=0.0)
+    meters.listen([0.001, 0.002])
+    play(meters, quiet, start=2.1)
+    both, later = meters.readings()
+    alone = TrackMeters(RATE, 1, [0.002])
+    play(alone, np.concatenate([SILENT, quiet]), start=0.0)
+    (expected,) = alone.readings()
+    assert later.speech_power == pytest.approx(expected.speech_power, rel=0.2)
+    assert both.speech_power > 10 * later.speech_power
+
+
+@settings(max_examples=25)
+@given(
+    others=st.lists(st.sets(st.sampled_from([0.002, 0.05, 0.9])), min_size=6, max_size=6),
+    joined=st.integers(0, 5),
+)
+def test_who_else_listens_changes_nothing(others: list[set[float]], joined: int) -> None:
+    """Whose threshold comes in the middle of a run, or goes there."""
+    samples = np.concatenate([SILENT, say("results"), say("numbers") // 4, SILENT, SILENT])
+    parts = np.array_split(samples, 6)
+    told = []
+    alone: list[set[float]] = [set()] * 6
+    for present in (others, alone):
+        meters, transitions, at = Meters(RATE, 1), [], 0
+        meters.listen([0.001])  # who listens all the time keeps the detector at work
+        for number, part in enumerate(parts):
+            wanted = present[number] | {0.001} | ({0.01} if number >= joined else set())
+            transitions += meters.listen(wanted)
+            at += len(part)
+            transitions += meters.feed(part, at / RATE)
+        readings = {reading[0]: reading[1:] for reading in meters.readings()}
+        told.append(([t for t in transitions if t[0] == 0.01], readings[0.01]))
+    assert told[0] == told[1]
+
+
 @settings(max_examples=25)
 @given(
     parts=st.lists(

@@ -61,6 +61,8 @@ class Subscription:
         self._closely = False
         """It is heard for a look, which its level decides about."""
         self._meters: TrackMeters | None = None
+        self._speaking_by: set[float] = set()
+        """The thresholds by which somebody speaks now."""
         self._tap: AudioTap | None = None
 
     @property
@@ -236,12 +238,14 @@ class Subscription:
         self._shared.on_change()
 
     def _speech(self, transitions: list[Transition]) -> None:
-        # One of several thresholds is enough for the plan to know whether somebody speaks.
-        least = min((t.threshold for t in transitions), default=0.0)
         for transition in transitions:
             self._monitor.speech(self.sid, transition.threshold, transition.speaking, transition.at)
-            if transition.threshold == least:
-                self._plan.speech(time.monotonic(), self.sid, transition.speaking, transition.at)
+        # To the plan somebody speaks who does so by any threshold.
+        for threshold, speaking, at in sorted(transitions, key=lambda t: t.at):
+            spoke = bool(self._speaking_by)
+            (self._speaking_by.add if speaking else self._speaking_by.discard)(threshold)
+            if bool(self._speaking_by) != spoke:
+                self._plan.speech(time.monotonic(), self.sid, speaking, at)
 
     def _tell_totals(self, meters: TrackMeters) -> None:
         for reading in meters.readings():
