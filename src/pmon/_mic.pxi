@@ -156,16 +156,15 @@ cdef inline void _mic_hear_activity(mic_t *meter, double magnitude) noexcept nog
 
 cdef inline void _mic_close_block(mic_t *meter) noexcept nogil:
     cdef double power = 0.0, n = meter.block, mean, square, offset
-    # Of the offset. At first it is a mean, and zero is in it: one block may be half a period.
-    cdef int64_t known = min(meter.blocks + DC_BLOCKS // 10, DC_BLOCKS)
+    cdef int64_t known = min(meter.blocks + 1, DC_BLOCKS)  # of the offset, a mean at first
     cdef int channel, at = meter.blocks_heard % LOUDNESS_BLOCKS
     for channel in range(meter.num_channels):
         mean = meter.sum[channel] / n
         square = meter.sum_of_squares[channel] / n
-        offset = meter.offset[channel]
-        power = max(power, square - 2.0 * offset * mean + offset * offset)
         meter.dc[channel] += (mean - meter.dc[channel]) / known
-        meter.offset[channel] = <int32_t>floor(meter.dc[channel] + 0.5)
+        offset = meter.dc[channel]
+        power = max(power, square - 2.0 * offset * mean + offset * offset)
+        meter.offset[channel] = <int32_t>floor(offset + 0.5)
         meter.recent_mean[channel][at] = mean
         meter.recent_square[channel][at] = square
     # In integers, since they lose nothing: two weeks of a full-scale square wave fit.
@@ -351,6 +350,15 @@ cdef class MicMeter:
         since the start or ``resume``; None before there was a second.
         """
         cdef double power = mic_floor(&self.meter)
+        return _dbov(power) if power >= 0 else None
+
+    @property
+    @cython.critical_section
+    def level_dbov(self) -> float | None:
+        """The last 100 ms in dBov, without their offset, of the loudest channel; None before there
+        were any since the start or ``resume``.
+        """
+        cdef double power = mic_level(&self.meter)
         return _dbov(power) if power >= 0 else None
 
     @property

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from recordings import RATE, Segments, conversation, found, run, write
 
+from pmon._dsp import SpeakingDetector
+from pmon.cli.analyze.audio import recording
+from pmon.cli.analyze.engine import Curve, analyse
 from pmon.media.meters import TrackMeters
 
 PROGRAM = ("-c", "from pmon.cli.main import main; main(prog_name='pmon')", "analyze")
@@ -145,6 +148,8 @@ def test_a_name_that_is_no_text_is_shown_as_far_as_it_goes(tmp_path: Path) -> No
         (["--compare", "/none.json", "x"], "/none.json: it cannot be read: No such file"),
         (["--replay", "t", "x"], "--replay goes with no FILE"),
         (["--replay", "t", "--json"], "--replay goes with no FILE"),
+        (["--replay", "t", "--threshold", "0.02"], "--replay goes with no FILE"),
+        (["--replay", "t", "--detector", "silero"], "--replay goes with no FILE"),
     ],
 )
 def test_wrong_use_is_told_before_anything_is_read(arguments: list[str], message: str) -> None:
@@ -227,6 +232,21 @@ def test_there_is_no_picture_of_what_cannot_be_read(tmp_path: Path) -> None:
     done = run("--plot", tmp_path / "a.png", tmp_path / "none.wav")
     assert done.exit_code == 1
     assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("rate", [16_000, 11_025])
+def test_the_curve_is_drawn_where_it_was_and_as_it_is_judged(tmp_path: Path, rate: int) -> None:
+    """Without an offset and of the loudest channel, as are the floor and threshold beside it."""
+    quiet = np.random.default_rng(1).standard_normal(60 * rate) * 32.768  # -60 dBov
+    stereo = np.stack([quiet + 3000, quiet / 8], axis=1)
+    path = write(tmp_path / "stereo.wav", stereo.round().astype(np.int16), rate=rate)
+    curve = Curve()
+    with recording(str(path)) as opened:
+        analyse(opened, SpeakingDetector(rate, 2), 0.01, curve)
+    assert curve.dbov[5:] == pytest.approx([-60] * (len(curve.dbov) - 5), abs=1)
+    assert curve.at_s[0] == 0
+    assert curve.at_s[-1] == pytest.approx(60, abs=0.11)
+    assert np.diff(curve.at_s) == pytest.approx(0.1, abs=0.001)
 
 
 def test_a_picture_of_a_day_is_no_larger_than_one_of_a_minute() -> None:

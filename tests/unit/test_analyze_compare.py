@@ -134,6 +134,7 @@ def test_namesakes_are_told_apart_by_their_paths(tmp_path: Path) -> None:
         ('{"segments": [[0, 3], [2, 4]]}', "ref.json: segment 2 overlaps"),
         ('{"segments": [[4, 5], [2, 3]]}', "ref.json: segment 2 overlaps"),
         ('{"segments": [[0, NaN]]}', "ref.json: JSON is malformed"),
+        ('{"segments": ' + "[" * 5000, "ref.json: "),
         (ONE + "\nnonsense", "ref.json, line 2: JSON is malformed"),
         (ONE + '\n{"file":"b.wav"}', "ref.json, line 2: there are no segments"),
         (ONE + "\n" + ONE, "ref.json, line 2: there is another one of a.wav"),

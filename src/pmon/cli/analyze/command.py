@@ -83,7 +83,9 @@ def analyze(
       2  wrong use: options, REFERENCE, a missing extra; nothing was analysed
     """
     if trace is not None:
-        if files or as_json or plot or compare:
+        context = click.get_current_context()
+        given = {name for name in context.params if _is_given(context, name)}
+        if given - {"trace"}:
             raise click.UsageError("--replay goes with no FILE and no other option.")
         sys.exit(0 if _replay(trace) else FAILED)
     if not files:
@@ -91,6 +93,10 @@ def analyze(
     if plot is not None and len(files) > 1:
         raise click.UsageError(f"--plot draws one FILE, and here are {len(files)}.")
     sys.exit(0 if _analyse(files, as_json, plot, compare, detector, threshold) else FAILED)
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def _replay(path: str) -> bool:
@@ -105,8 +111,6 @@ def _replay(path: str) -> bool:
         )
     except TraceError as error:
         raise click.ClickException(f"{path}: {error}") from None
-    except OSError as error:
-        raise click.ClickException(f"{path}: it cannot be read: {error.strerror}") from None
 
 
 def _analyse(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from pmon._dsp import SILENCE_DBOV, MicMeter, active_level, dbov
+from pmon._dsp import SILENCE_DBOV, MicMeter, active_level
 from pmon.cli.analyze.audio import Recording, Samples
 from pmon.cli.analyze.verdicts import TICK_S, Issue, Verdicts
 
@@ -73,17 +73,20 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 class Curve:
     """What there is to draw: one column for each 100 ms."""
 
+    at_s: list[float] = field(default_factory=list)
+    """Where each begins."""
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
     """The extremes of the waveform, -1 to 1."""
     dbov: list[float] = field(default_factory=list)
     floor_dbov: list[float] = field(default_factory=list)
 
-    def add(self, samples: Samples, floor_dbov: float | None) -> None:
+    def add(self, at_s: float, samples: Samples, level: float | None, floor: float | None) -> None:
+        self.at_s.append(at_s)
         self.low.append(float(samples.min()) / FULL_SCALE)
         self.high.append(float(samples.max()) / FULL_SCALE)
-        self.dbov.append(dbov(samples))
-        self.floor_dbov.append(math.nan if floor_dbov is None else floor_dbov)
+        self.dbov.append(SILENCE_DBOV if level is None else level)
+        self.floor_dbov.append(math.nan if floor is None else floor)
 
 
 def analyse(
@@ -107,7 +110,8 @@ def analyse(
         detector.process(samples)
         transitions += detector.take()
         if curve is not None:
-            curve.add(samples, loudness.floor_dbov)
+            at_s = verdicts.now - len(samples) / recording.num_channels / recording.sample_rate
+            curve.add(at_s, samples, loudness.level_dbov, loudness.floor_dbov)
         on_progress(len(samples) // recording.num_channels)
     detector.end_run()
     transitions += detector.take()
@@ -137,6 +141,10 @@ class _Loudness:
         self._frames = 0
         self._peak = 0
         self._floors: list[float] = []
+
+    @property
+    def level_dbov(self) -> float | None:
+        return self._microphone.level_dbov
 
     @property
     def floor_dbov(self) -> float | None:

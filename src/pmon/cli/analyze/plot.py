@@ -54,7 +54,7 @@ def draw(path: str, analysis: Analysis, curve: Curve, threshold_dbov: float) -> 
     wave, level = figure.subplots(2, 1, sharex=True, height_ratios=[2, 3])
     figure.suptitle(_title(analysis), parse_math=False)
     step = -(-len(curve.low) // MOST_COLUMNS)
-    at_s = np.arange(-(-len(curve.low) // step)) * step * COLUMN_S
+    at_s = np.asarray(curve.at_s[::step])
     _draw_wave(wave, at_s, curve, step)
     _draw_levels(level, at_s, curve, step, threshold_dbov)
     for axes in (wave, level):

@@ -87,7 +87,7 @@ def _objects(path: str) -> list[tuple[str, dict[str, Any]]]:
 def _object(where: str, data: bytes) -> dict[str, Any]:
     try:
         item = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnclearReferenceError(f"{where}: {error}") from None
     if not isinstance(item, dict):
         raise UnclearReferenceError(f"{where}: it should be an object with segments")
