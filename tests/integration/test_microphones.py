@@ -118,6 +118,7 @@ def lives(worker: Worker) -> dict[tuple[str, str], list[str]]:
 
 
 @pytest.mark.system
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 async def test_each_fault_is_told_once_and_nobody_else_has_one(
     start_worker: StartWorker, dispatch: Dispatch, join: Join
@@ -145,6 +146,7 @@ async def test_each_fault_is_told_once_and_nobody_else_has_one(
 
 
 @pytest.mark.system
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 async def test_ten_minutes_of_hardly_a_sound(
     start_worker: StartWorker, dispatch: Dispatch, join: Join

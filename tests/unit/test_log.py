@@ -65,7 +65,9 @@ def test_an_event_is_its_json_object_and_a_sentence(event: AnyEvent) -> None:
     for key in ("timestamp", "name"):
         del line[key]
     assert line.pop("message")
-    assert line.pop("level") == ("WARNING" if event.type == "issue_raised" else "INFO")
+    assert line.pop("level") == (
+        "WARNING" if event.type in ("issue_raised", "issue_updated") else "INFO"
+    )
     assert line == json.loads(msgspec.json.encode(event))
 
 
@@ -164,6 +166,23 @@ def test_a_line_is_the_same_by_way_of_the_writers_thread(tmp_path: Path) -> None
     facts, expected = json.loads(line), only_line(stream)
     del facts["timestamp"], expected["timestamp"]
     assert facts == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "level"),
+    [
+        ("issue_raised", "info", "INFO"),
+        ("issue_raised", "warning", "WARNING"),
+        ("issue_updated", "critical", "WARNING"),
+        ("issue_updated", "info", "INFO"),
+        ("issue_resolved", "critical", "INFO"),
+    ],
+)
+def test_what_is_no_trouble_is_no_warning(kind: str, severity: str, level: str) -> None:
+    stream = written("json")
+    (event,) = [event for event in every_type() if event.type == kind]
+    log.EventLog("json").event(msgspec.structs.replace(event, severity=severity))
+    assert json.loads(stream.getvalue())["level"] == level
 
 
 @pytest.mark.parametrize(("level", "count"), [("info", 2), ("warning", 1), ("error", 0)])

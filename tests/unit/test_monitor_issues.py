@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from room_driver import Meeting, camera, microphone, person, seconds
+from room_driver import EPOCH, Meeting, camera, microphone, person, seconds
 
 from pmon.monitor import events as ev
-from pmon.monitor.inputs import VideoReading
+from pmon.monitor.inputs import LinkReading, VideoReading
 from pmon.monitor.issues import RULES, Issues
 
 
@@ -81,6 +81,63 @@ class TestConnectionPoor:
         meeting.monitor.participant_left("ann", "client_initiated", 10.0)
         meeting.to(20)
         assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["participant_left"]
+
+    @pytest.mark.parametrize("raised_before", [False, True])
+    def test_who_publishes_nothing_any_more_has_no_bad_link(
+        self, meeting: Meeting, raised_before: bool
+    ) -> None:
+        """The server says nothing of them from then on: its last word would stand for ever."""
+        meeting.to(10)
+        meeting.monitor.quality("ann", "poor", 10.0)
+        meeting.to(20 if raised_before else 11)
+        for sid in ("TR_mic", "TR_cam"):
+            meeting.monitor.track_unpublished(sid, meeting.now)
+        meeting.to(600)
+        assert len(meeting.of(ev.IssueRaised)) == raised_before
+        assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["nothing_published"][
+            :raised_before
+        ]
+        last = meeting.of(ev.ConnectionQuality)[-1]
+        assert (last.to, last.reason) == ("unknown", "nothing_published")
+        assert meeting.summary().quality_s["poor"] < 12
+
+    def test_what_was_said_before_an_opt_out_is_not_told_after_it(self, meeting: Meeting) -> None:
+        meeting.to(10)
+        meeting.monitor.quality("ann", "poor", 10.0)
+        meeting.to(12)
+        meeting.monitor.attributes_changed("ann", {"pmon.monitor": "off"}, 12.0)
+        meeting.to(3600)
+        meeting.monitor.attributes_changed("ann", {}, 3600.0)
+        meeting.to(3660)
+        assert [e.to for e in meeting.of(ev.ConnectionQuality)] == ["poor", "unknown"]
+        assert not meeting.of(ev.IssueRaised)
+
+    def test_what_was_said_in_an_earlier_session_is_not_told_in_the_next(
+        self, meeting: Meeting
+    ) -> None:
+        meeting.job("AJ_2", "bob")
+        meeting.monitor.participant_joined(person("bob"), 0.0)
+        meeting.to(10)
+        meeting.monitor.quality("ann", "poor", 10.0)
+        meeting.monitor.end_job("AJ_1", "job_terminated", 11.0)
+        meeting.to(3600)
+        meeting.job("AJ_3", "ann")
+        meeting.to(3660)
+        assert len(meeting.of(ev.ConnectionQuality)) == 1
+        assert not meeting.of(ev.IssueRaised)
+
+    def test_it_began_when_the_level_fell_and_not_when_we_had_looked(
+        self, meeting: Meeting
+    ) -> None:
+        totals = LinkReading(ssrc=1, packets_received=0, packets_lost=0, jitter_s=0.0)
+        meeting.monitor.received({"TR_mic": totals}, 0.03, 0.0)
+        meeting.monitor.quality("ann", "excellent", 0.0)
+        meeting.to(10)
+        meeting.monitor.quality("ann", "poor", 10.0)  # and waits for a look, which does not come
+        meeting.to(20)
+        (raised,) = meeting.of(ev.IssueRaised)
+        assert (raised.since - EPOCH).total_seconds() == 10.0
+        assert seconds(raised) == 15.0
 
 
 class TestVideo:
@@ -223,6 +280,37 @@ def test_a_session_is_long_after_four_hours(meeting: Meeting) -> None:
     assert len(meeting.of(ev.IssueRaised)) == 1
     issue = meeting.summary().issues[0]
     assert (issue.issue, issue.open) == ("session_long", False)
+
+
+def test_a_long_session_is_told_of_once_though_they_leave_and_come_back(meeting: Meeting) -> None:
+    meeting.now = 4 * 3600 - 2.0
+    meeting.to(4 * 3600 + 1)
+    for _ in range(3):
+        meeting.monitor.participant_left("ann", "client_initiated", meeting.now)
+        meeting.to(meeting.now + 10)
+        meeting.monitor.participant_joined(person("ann", microphone()), meeting.now)
+        meeting.to(meeting.now + 10)
+        meeting.monitor.attributes_changed("ann", {"pmon.monitor": "off"}, meeting.now)
+        meeting.to(meeting.now + 10)
+        meeting.monitor.attributes_changed("ann", {}, meeting.now)
+        meeting.to(meeting.now + 10)
+    assert [e.issue for e in meeting.of(ev.IssueRaised)] == ["session_long"]
+    assert not meeting.of(ev.IssueResolved)
+    assert len(meeting.summary().issues) == 1
+    assert len(meeting.of(ev.IssueResolved)) == 1
+
+
+def test_relief_is_told_only_once_it_lasts(meeting: Meeting) -> None:
+    """A link between poor and lost would else say so every few seconds, for hours."""
+    meeting.monitor.quality("ann", "poor", 0.0)
+    meeting.to(10)
+    for number in range(24):
+        level: ev.QualityLevel = "poor" if number % 2 else "lost"
+        meeting.monitor.quality("ann", level, meeting.now)
+        meeting.to(meeting.now + 5)
+    assert [e.severity for e in meeting.of(ev.IssueUpdated)] == ["critical"]
+    meeting.to(meeting.now + 30)
+    assert [e.severity for e in meeting.of(ev.IssueUpdated)] == ["critical", "warning"]
 
 
 @given(st.lists(st.tuples(st.sampled_from([True, False, None]), st.floats(0.1, 20)), max_size=60))

@@ -175,6 +175,15 @@ class TestUplink:
         call.level("ann", "poor")
         assert call.last("ann").reason == "uplink_dry"
 
+    def test_not_a_packet_of_anybody_is_nobodys_uplink(self) -> None:
+        """It is the own path that is dead, whatever else is wrong with somebody's link."""
+        call = Call("ann", "bob")
+        call.pass_time(30)
+        call.pass_time(15, {"ann": 1.0, "bob": 1.0})
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.reason, told.evidence["direction"]) == ("server", "unknown")
+
     def test_recovery_is_not_taken_for_a_bad_downlink(self) -> None:
         """When a loss is over the server's level still lags for some windows; they are heard well
         again by then, which proves nothing.
@@ -340,6 +349,30 @@ class TestDownlink:
         call.level("ann", "poor")
         told = call.last("ann")
         assert (told.reason, told.evidence["direction"]) == ("downlink_or_video", "unknown")
+
+    def test_heard_since_the_loss_may_have_been_is_not_heard_well(self) -> None:
+        """The server is late: what it judges may have been before their microphone was opened."""
+        call = Call("ann", "bob")
+        call.pass_time(30)
+        before, call.wires["ann"] = call.wires["ann"], Wire()
+        wires = call.wires
+        call.wires = {"bob": wires["bob"]}
+        call.pass_time(20)  # ann is not listened to
+        before.carry(20)
+        call.wires = wires | {"ann": before}
+        call.look()
+        call.pass_time(10)
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "server"
+
+    def test_what_we_do_not_listen_to_may_be_the_cause(self) -> None:
+        """The server lowers the level of a shared sound that sends nothing as well."""
+        call = Call("ann", "bob")
+        sound = microphone("S_ann", source="screen_share_audio")
+        call.monitor.track_published("ann", sound, 0.0)
+        call.pass_time(30)
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "server"
 
     def test_a_muted_camera_is_not(self) -> None:
         call = Call("ann", cameras=True)

@@ -613,3 +613,50 @@ def test_a_session_ends_with_its_room_though_another_of_its_name_comes() -> None
     meeting.to(7.0)
     (ended,) = meeting.of(ev.SessionEnded)
     assert ended.reason == "room_closed"
+
+
+@pytest.mark.parametrize("how", ["while we were away", "in another process"])
+def test_an_opt_out_that_was_not_told_as_it_happened_holds_all_the_same(
+    meeting: Meeting, how: str
+) -> None:
+    """It comes with the description of somebody after an outage of ours, or a handover."""
+    meeting.monitor.participant_joined(person("ann", microphone(), camera()), 0.0)
+    meeting.job("AJ_1", "ann")
+    meeting.monitor.quality("ann", "poor", 0.0)
+    meeting.to(20)
+    meeting.monitor.suspend(20.0)
+    meeting.to(30)
+    out = person("ann", microphone(), camera(), attributes={"pmon.monitor": "off"})
+    if how == "in another process":
+        meeting.prepared = (out,)
+        meeting = meeting.handed_over(1.0)
+    else:
+        meeting.connected(out)
+    meeting.to(600)
+    assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["opted_out"]
+    back = person("ann", microphone(muted=True), camera())
+    meeting.connected(back)
+    meeting.to(610)
+    (mic,) = [t for t in meeting.summary().tracks if t.kind == "audio"]
+    assert mic.muted_s == 10.0
+
+
+def test_what_goes_while_opted_out_has_gone_afterwards(meeting: Meeting) -> None:
+    meeting.monitor.participant_joined(person("ann", camera()), 0.0)
+    meeting.job("AJ_1", "ann")
+    for second in range(10):
+        meeting.to(second)
+        meeting.monitor.video("TR_cam", VideoReading(frames=15 * second, freezes=0), meeting.now)
+    meeting.to(10)
+    meeting.monitor.attributes_changed("ann", {"pmon.monitor": "off"}, 10.0)
+    meeting.to(20)
+    meeting.monitor.track_unpublished("TR_cam", 20.0)
+    meeting.to(30)
+    meeting.monitor.attributes_changed("ann", {}, 30.0)
+    meeting.to(40)
+    assert [(seconds(e), e.to) for e in meeting.of(ev.VideoState)][-2:] == [
+        (10.0, "unknown"),
+        (30.0, "ended"),
+    ]
+    assert [seconds(e) for e in meeting.of(ev.TrackUnpublished)] == [30.0]
+    assert [track.state for track in meeting.summary().tracks] == ["ended"]

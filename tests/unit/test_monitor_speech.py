@@ -197,7 +197,9 @@ class TestServerWord:
         sealed.monitor.speakers(["ann"], 10.0)
         sealed.to(12)
         sealed.monitor.track_muted("TR_mic", True, 12.0)
-        assert len(sealed.of(ev.SpeakingStopped)) == 1
+        (stopped,) = sealed.of(ev.SpeakingStopped)
+        assert seconds(stopped) == 12.0, "it is known, unlike an end that the server tells"
+        assert sealed.types()[-2:] == ["speaking_stopped", "track_muted"]
 
     def test_it_is_not_asked_where_audio_is_decoded(self, meeting: Meeting) -> None:
         meeting.to(10)

@@ -107,6 +107,48 @@ class TestFrozen:
         assert track.harmonic_fps is not None
         assert track.harmonic_fps == pytest.approx(3.6, abs=0.4)
 
+    @pytest.mark.parametrize("ended_by", ["leave", "mute", "unpublish", "outage", "opt-out"])
+    def test_one_that_no_frame_ends_is_counted_as_well(self, ended_by: str) -> None:
+        """Who gives up and leaves had the worst of it."""
+        meeting = watched()
+        monitor = meeting.monitor
+        read(meeting, Receiver(steady(0.0, 20.0, 15.0)), 100.0)
+        match ended_by:
+            case "leave":
+                monitor.participant_left("ann", "client_initiated", 100.0)
+            case "mute":
+                monitor.track_muted("TR_cam", True, 100.0)
+            case "unpublish":
+                monitor.track_unpublished("TR_cam", 100.0)
+            case "outage":
+                monitor.suspend(100.0)
+            case "opt-out":
+                monitor.attributes_changed("ann", {"pmon.monitor": "off"}, 100.0)
+        meeting.to(110)
+        track = summary(meeting)
+        assert track.state != "frozen"
+        assert track.freezes == 1
+        assert track.frozen_s == pytest.approx(80, abs=2.1)
+
+    def test_one_that_lasts_to_the_end_is_counted_as_well(self) -> None:
+        meeting = watched()
+        read(meeting, Receiver(steady(0.0, 20.0, 15.0)), 100.0)
+        track = summary(meeting)
+        assert (track.state, track.freezes) == ("frozen", 1)
+        assert track.frozen_s == pytest.approx(80, abs=2.1)
+
+    def test_one_that_a_mute_interrupts_is_not_counted_twice(self) -> None:
+        meeting = watched()
+        receiver = Receiver(steady(0.0, 20.0, 15.0) + steady(60.0, 80.0, 15.0))
+        read(meeting, receiver, 40.0)
+        meeting.monitor.track_muted("TR_cam", True, 40.0)
+        meeting.to(50)
+        meeting.monitor.track_muted("TR_cam", False, 50.0)
+        read(meeting, receiver, 80.0)
+        track = summary(meeting)
+        assert track.freezes == 1
+        assert track.frozen_s == pytest.approx(20, abs=2.1)
+
 
 class TestLowFps:
     def test_it_is_raised_after_ten_seconds_and_resolved_when_there_are_enough(self) -> None:
@@ -237,3 +279,39 @@ def test_a_report_that_misses_a_receiver_once_counts_no_frame_twice() -> None:
     read(meeting, receiver, 40.0)
     assert states(meeting) == ["live"]
     assert summary(meeting).frames == receiver.at(40.0).frames
+
+
+def test_a_session_that_comes_after_the_looks_sees_what_is_seen_all_the_time() -> None:
+    """A look that ended with its receiver would have it rest for ever."""
+    meeting = watched()
+    meeting.monitor.looking("TR_cam", True, 1.0)
+    meeting.monitor.looking("TR_cam", False, 3.0)
+    meeting.monitor.video("TR_cam", None, 5.0)
+    meeting.to(10)
+    meeting.job("AJ_2", "ann", "AD_2")
+    read(meeting, Receiver(steady(10.0, 20.0, 15.0)), 60.0)
+    told = [e.to for e in meeting.of(ev.VideoState) if e.job == "AJ_2"]
+    assert told == ["live", "frozen"]
+    assert [e.job for e in meeting.of(ev.IssueRaised)] == ["AJ_1", "AJ_2"]
+
+
+def test_nothing_is_said_of_pictures_where_only_sound_is_watched() -> None:
+    meeting = Meeting()
+    meeting.connected(person("ann", camera()))
+    meeting.job("AJ_1", "ann", monitoring_type="audio")
+    meeting.to(10)
+    meeting.monitor.track_unpublished("TR_cam", 10.0)
+    meeting.to(20)
+    assert not meeting.of(ev.VideoState)
+    assert len(meeting.of(ev.TrackUnpublished)) == 1
+
+
+def test_a_track_that_comes_back_after_its_end_was_told_is_published_again() -> None:
+    meeting = watched()
+    meeting.to(10)
+    meeting.monitor.participant_left("ann", "client_initiated", 10.0)
+    meeting.to(20)
+    meeting.monitor.participant_joined(person("ann", camera()), 20.0)
+    meeting.to(30)
+    assert [seconds(e) for e in meeting.of(ev.TrackPublished)] == [0.0, 20.0]
+    assert [seconds(e) for e in meeting.of(ev.TrackUnpublished)] == [10.0]

@@ -228,6 +228,13 @@ def test_no_second_welcome_in_the_same_session() -> None:
     assert room.due(after_s=5) == []
 
 
+def test_no_second_welcome_after_another_process_has_said_it() -> None:
+    room = Room("alice")
+    room.notices.session("PS_alice", "alice", NotificationPreferences(), welcomed=True)
+    room.connects("alice")
+    assert room.due(after_s=5) == []
+
+
 def test_a_welcome_that_was_not_sent_in_time_comes_after_the_rejoin() -> None:
     room = Room("alice", "blocker", "bob")
     room.watch("alice", NotificationPreferences())

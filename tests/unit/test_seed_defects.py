@@ -250,6 +250,12 @@ async def test_a_room_that_fails_does_not_hold_up_the_others(
     host = Host(load_settings(keys), nobody, Tier(), said.append)
     for name in ("broken", "well"):
         host.handle(_job(name))
+    monkeypatch.setattr(host._rooms["broken"].monitor, "tick", _fail)
+    ticked: list[float] = []
+    monkeypatch.setattr(host._rooms["well"].monitor, "tick", ticked.append)
+    host._tick_rooms(time.monotonic())
+    assert len(ticked) == 1
+    assert "room failed" in capsys.readouterr().out
     monkeypatch.setattr(host._rooms["broken"].monitor, "end_all", _fail)
     host.handle(msg.Drain())
     await host.drained.wait()

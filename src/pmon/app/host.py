@@ -200,19 +200,22 @@ class Host:
             if abs((self._anchor.at(now) - utc).total_seconds()) > CLOCK_STEP_S:
                 log.warning("the wall clock stepped; timestamps follow it")
                 self._anchor.renew(now, utc)
-            for room in list(self._rooms.values()):
-                try:
-                    room.tick(now)
-                    if self._prepared.get(room.monitor.room, now) <= now:
-                        self._close_empty(room)
-                except Exception:
-                    log.exception("room failed", room=room.monitor.room)
+            self._tick_rooms(now)
             if now - self._load_at >= LOAD_S:
                 self._load_at = now
                 self._tell_load(now)
             if now - self._status_at >= STATUS_S:
                 self._status_at = now
                 self._tell_status(now)
+
+    def _tick_rooms(self, now: float) -> None:
+        for room in list(self._rooms.values()):
+            try:
+                room.tick(now)
+                if self._prepared.get(room.monitor.room, now) <= now:
+                    self._close_empty(room)
+            except Exception:
+                log.exception("room failed", room=room.monitor.room)
 
     def _tell_load(self, now: float) -> None:
         self._usage.sample(time.process_time(), now)

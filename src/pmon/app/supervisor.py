@@ -351,9 +351,11 @@ class Supervisor:
             for session in room.sessions:
                 if session.present:
                     key = room.room, session.participant
-                    poor = session.quality in ("poor", "lost")
                     speaking_before, poor_before = people.get(key, (False, False))
-                    people[key] = speaking_before or session.speaking, poor_before or poor
+                    people[key] = (
+                        speaking_before or session.speaking,
+                        poor_before or session.poor,
+                    )
         log_output.report(
             active=len(people),
             speaking=sum(speaking for speaking, _ in people.values()),

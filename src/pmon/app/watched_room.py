@@ -118,14 +118,16 @@ class WatchedRoom:
         else:
             self.monitor.start_room_job(RoomJob(job, dispatch, watch), now, states)
         going_on = self.monitor.sessions.of_job(job)
+        welcomed = {state.id for state in states or () if state.ever_present}
         for session in going_on:
-            self._notify(session.id, job, session.participant.identity)
+            name = session.participant.identity
+            self._notify(session.id, job, name, welcomed=session.id in welcomed)
         self.checkpoint(going_on)  # under the name of the job that has them now
 
-    def _notify(self, session: str, job: str, identity: str) -> None:
+    def _notify(self, session: str, job: str, identity: str, *, welcomed: bool = False) -> None:
         preferences = self.preferences.get(job)
         if preferences is not None:  # else the job is over, and the session with it
-            self.notices.session(session, identity, preferences)
+            self.notices.session(session, identity, preferences, welcomed=welcomed)
 
     def tick(self, now: float) -> None:
         self.connection.tick(now)

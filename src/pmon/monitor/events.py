@@ -108,7 +108,8 @@ class LinkSummary(msgspec.Struct, frozen=True, kw_only=True):
     concealment: float | None = None
     """The share of the sound that was made up, audibly, where packets were missing (0-1)."""
     mos: float
-    """An estimate from 1 to 4.5, by the E-model of ITU-T G.107; see ``pmon.monitor.mos``."""
+    """An estimate from 1 to 4.5, by the E-model of ITU-T G.107, see ``pmon.monitor.mos``, without
+    any delay; that of ``connection_quality`` counts the way to the server and back."""
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +163,8 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     mean_turn_s: float | None = None
     """Talk time of a turn; None without turns."""
     talk_share: float | None
-    """Its part of the talk time of all watched participants of the room; None if nobody spoke."""
+    """Its part of the talk time of all watched participants of the room; None if nobody spoke, and
+    in a room that changed hands between processes: who had left before is not known there."""
     overlap_s: float = 0.0
     """Time in which somebody else spoke, too."""
     interruptions: int = 0

@@ -8,6 +8,7 @@ import msgspec
 
 from pmon.monitor.ledger import TrackLedger
 from pmon.monitor.participant import Participant
+from pmon.monitor.video import SCREEN
 from pmon.monitor.watch import Watch
 
 UNSEEN_S = 5.0
@@ -66,7 +67,9 @@ def sign_of_life(
         elif track.is_video:
             video = None if track.sid not in tracks else tracks[track.sid].video
             state = "unknown" if video is None else video.state
-            if state in ("live", "low", "encrypted"):
+            if video is None or video.source in SCREEN or state == "encrypted":
+                state = "unknown"  # a screen that nobody touches looks like one that is read from
+            if state in ("live", "low"):
                 return True
             known = known and state != "unknown"
     return False if known else None

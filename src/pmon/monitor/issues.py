@@ -1,4 +1,5 @@
-"""Issues have a life: raised after a while, updated when they get worse, resolved with a duration.
+"""Issues have a life: raised after a while, updated when they get worse at once and when they get
+better after a while, resolved with a duration.
 
 One key per (session, kind, track). Missing data never raises an issue and never resolves one.
 """
@@ -12,6 +13,8 @@ import msgspec
 from pmon.monitor.events import IssueKind, Severity
 
 Key = tuple[IssueKind, str | None]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+"""From the least to the worst."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -70,6 +73,8 @@ class _Issue(msgspec.Struct):
     quiet_until: float = float("-inf")
     record: Record | None = None
     """Of the present time that it is raised; None while it is not."""
+    eased_since: float | None = None
+    """Since when it has been less severe than it was said to be."""
 
 
 class Issues(msgspec.Struct):
@@ -120,13 +125,20 @@ class Issues(msgspec.Struct):
         return self._good(key, issue, now)
 
     def end(
-        self, now: float, *, kind: IssueKind | None = None, track_sid: str | None = None
+        self,
+        now: float,
+        *,
+        kind: IssueKind | None = None,
+        track_sid: str | None = None,
+        spared: IssueKind | None = None,
     ) -> list[Change]:
-        """Resolve what matches: everything, one kind, or one track's. It may come again, but not
-        within its cooldown.
+        """Resolve what matches: everything, one kind, or one track's, but for what is ``spared``.
+        It may come again, but not within its cooldown.
         """
         changes = []
         for key, issue in self._issues.items():
+            if key[0] == spared:
+                continue
             if (kind is None or key[0] == kind) and (track_sid is None or key[1] == track_sid):
                 issue.bad_since = issue.good_since = None
                 if issue.record is not None:
@@ -154,7 +166,7 @@ class Issues(msgspec.Struct):
         if issue.bad_since is None:
             issue.bad_since = now if since is None else since
         if issue.record is not None:
-            if severity == issue.record.severity:
+            if not _must_update(issue, issue.record, severity, now):
                 return None
             issue.record.severity = severity
             return _change("updated", issue.record, now, evidence)
@@ -180,9 +192,22 @@ class Issues(msgspec.Struct):
         return _resolve(issue, issue.record, issue.good_since)
 
 
+def _must_update(issue: _Issue, record: Record, severity: Severity, now: float) -> bool:
+    """Whether another severity is to be said: a worse one at once, a better one once it lasts."""
+    if SEVERITIES.index(severity) >= SEVERITIES.index(record.severity):
+        issue.eased_since = None
+        return severity != record.severity
+    if issue.eased_since is None:
+        issue.eased_since = now
+    if now - issue.eased_since < RULES[record.issue].cooldown_s:
+        return False
+    issue.eased_since = None
+    return True
+
+
 def _resolve(issue: _Issue, record: Record, ended_at: float) -> Change:
     record.ended_at = ended_at
-    issue.bad_since = issue.good_since = issue.record = None
+    issue.bad_since = issue.good_since = issue.eased_since = issue.record = None
     return _change("resolved", record, ended_at, {})
 
 

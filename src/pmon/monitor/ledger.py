@@ -32,6 +32,8 @@ class TrackLedger(msgspec.Struct):
     mic: Microphone | None = None
     """Of a microphone that can be heard."""
     gone: bool = False
+    ended: bool = False
+    """That it is gone has been told."""
     published_s: float = 0.0
     muted_s: float = 0.0
     heard_s: float = 0.0

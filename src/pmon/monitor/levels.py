@@ -79,8 +79,8 @@ class Levels:
         if at is not None:
             self._tell(participant, at, now, fell=True)
 
-    def left(self, participant: Participant) -> None:
-        """They are gone: a fall that was told after that is none of theirs."""
+    def forget(self, participant: Participant) -> None:
+        """Nothing is received of them any more, and the server says nothing more of their link."""
         self._fell.pop(participant.identity, None)
         participant.quality = "unknown"
         participant.account = NO_ACCOUNT

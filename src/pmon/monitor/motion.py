@@ -26,7 +26,7 @@ class Motion(msgspec.Struct):
     than it (webrtc-stats, freezeCount). The receiver counts them, but for pauses.
     """
     frozen_s: float = 0.0
-    """Time within freezes, up to the frame that ended each."""
+    """Time within freezes that are over."""
     _live_s: float = 0.0
     _live_frames: int = 0
     _delay_s: float = 0.0
@@ -39,6 +39,11 @@ class Motion(msgspec.Struct):
     def hold(self) -> None:
         """No frames are to come for a while; the receiver stays, and goes on counting after it."""
         self._leave_out = 2 if self.counters.frames else 0
+
+    def froze(self, seconds: float) -> None:
+        """A freeze that no frame has ended, and none will: something else did."""
+        self.freezes += 1
+        self.frozen_s += seconds
 
     def restart(self) -> None:
         """Another receiver will count from zero."""

@@ -121,13 +121,13 @@ class ServerWord:
         """When speech ended, once that is sure."""
         if self._doubted_at is None or now - self._doubted_at < self.DOUBT_S:
             return None
-        return self.stop(self._doubted_at)
+        return self.stop(self._doubted_at - self.END_LAG_S)
 
     def stop(self, at: float) -> float | None:
-        """Speech ends now at the latest. Returns when it did, if there was any."""
+        """Speech ends at ``at`` at the latest. Returns when it did, if there was any."""
         if self.since is None:
             return None
-        ended_at = max(self.since, at - self.END_LAG_S)
+        ended_at = max(self.since, at)
         self.since = self._doubted_at = None
         return ended_at
 

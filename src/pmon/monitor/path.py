@@ -124,16 +124,29 @@ class Paths:
             return "server"
         got = inbound.lately
         if got.expected <= 0 and got.seconds >= DRY_S:
-            return "uplink_dry"
+            return "uplink_dry" if self._path_brings(participant.identity) else "server"
         theirs = self._uplink_loss(participant.identity)
         if theirs is None:
             return "server"
         if theirs >= LOSS:
             return "uplink_loss"
-        if fell and got.expected >= PLENTY and got.lost < CLEAN * got.expected:
-            pictures = any(t.is_video and not t.muted for t in participant.tracks.values())
-            return "downlink_or_video" if pictures else "downlink"
+        clean = got.expected >= PLENTY and got.lost < CLEAN * got.expected
+        if fell and clean and inbound.steady_s >= SERVER_LAG_S:
+            on = [track for track in participant.tracks.values() if not track.muted]
+            if any(not track.is_video and not inbound.hears(track.sid) for track in on):
+                return "server"  # which may miss what we do not listen to
+            return "downlink_or_video" if any(track.is_video for track in on) else "downlink"
         return "server"
+
+    def _path_brings(self, identity: str) -> bool:
+        """Whether the own path is alive: something comes of others. Of one alone the server's word
+        has to do, that the own link is well.
+        """
+        others = [i.lately for name, i in self._inbound.items() if name != identity]
+        heard = [got for got in others if got.seconds >= DRY_S]
+        if not heard:
+            return not is_low(self.own_level)
+        return any(got.expected > 0 for got in heard)
 
     def _uplink_loss(self, identity: str) -> float | None:
         """The loss of theirs that the own path cannot explain; None if that cannot be told."""

@@ -19,7 +19,7 @@ def judge(
     A state that tells nothing of a kind neither raises nor resolves it: a frozen picture has no
     rate. Between two looks the state stands as of the last reading.
     """
-    if video.state in ("muted", "encrypted", "ended"):
+    if video.state in ("muted", "encrypted"):
         for change in issues.end(now, track_sid=track_sid):
             yield change, f"track_{video.state}"
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 
@@ -103,6 +104,8 @@ class Inbound:
     def __init__(self) -> None:
         self.lately = NOTHING
         """What was received within the window."""
+        self.steady_s = 0.0
+        """For so long all tracks that are heard now have been heard without a gap."""
         self._before: dict[str, tuple[float, LinkReading]] = {}
         self._window: deque[tuple[float, Reception]] = deque()
 
@@ -111,13 +114,17 @@ class Inbound:
 
         Returns what came since the totals before; the first ones of a track only begin to count.
         """
-        got, seconds, jitter_s = NOTHING, 0.0, 0.0
+        got, seconds, jitter_s, steady_s = NOTHING, 0.0, 0.0, math.inf
         for sid, reading in readings.items():
             before = self._before.get(sid)
             if before is not None and now - before[0] <= STALE_S:
                 got += between(before[1], reading)
                 seconds = max(seconds, now - before[0])
                 jitter_s = max(jitter_s, reading.jitter_s)
+                steady_s = min(steady_s, now - before[0])
+            else:
+                steady_s = -math.inf
+        self.steady_s = max(0.0, self.steady_s + steady_s) if readings else 0.0
         got = msgspec.structs.replace(got, seconds=seconds, jitter=seconds * jitter_s)
         self._before = {sid: (now, reading) for sid, reading in readings.items()}
         self._window.append((now, got))
@@ -130,6 +137,10 @@ class Inbound:
     def loss(self) -> float | None:
         """The share of the packets that got lost lately; None if too few were sent to tell."""
         return likely_loss(self.lately)
+
+    def hears(self, track_sid: str) -> bool:
+        """Whether there were totals of this track the last time."""
+        return track_sid in self._before
 
     @property
     def heard(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pmon.monitor import events as ev
 from pmon.monitor.attendance import Attendance
@@ -131,7 +131,9 @@ class RoomMonitor:
             return
         if not participant.present:
             session.disconnected(now, "unknown", 0.0)
-        elif not participant.opted_out:
+        elif participant.opted_out:
+            session.opt_out(now)
+        else:
             gone = [LostTrack(info, now) for info in state.participant.tracks]
             for lost in (*state.lost, *gone):
                 if lost.track.sid not in participant.tracks:
@@ -252,18 +254,7 @@ class RoomMonitor:
         if participant is None:
             return
         self._advance(self.sessions.of(participant), now)
-        was_out, was_in_call = participant.opted_out, participant.in_call
-        participant.describe(attributes)
-        self._stir(participant)
-        if participant.opted_out or not participant.in_call:
-            self._speech.close(participant, now)
-        for session in self.sessions.of(participant):
-            if session.present and participant.opted_out and not was_out:
-                session.opt_out(now)
-            elif session.present and was_out and not participant.opted_out:
-                session.watch_tracks(now)
-        if participant.in_call and not was_in_call:
-            self._speech.answered(participant, now)
+        self._describe(participant, now, lambda: participant.describe(attributes))
 
     def track_published(self, identity: str, info: TrackInfo, now: float) -> None:
         participant = self.participants.get(identity)
@@ -307,9 +298,9 @@ class RoomMonitor:
         track.muted = muted
         track.voiced = False
         self._stir(participant)
+        self._speech.tick(participant, now)
         for session in self._watching(participant):
             session.track_muted(track, now)
-        self._speech.tick(participant, now)
 
     # --- what is measured
 
@@ -411,6 +402,8 @@ class RoomMonitor:
         participant, track = self._track(track_sid)
         if participant is None or track is None:
             return
+        if reading is None:
+            track.looking = None  # of another receiver looks are told anew
         if reading is not None and not reading.frames and track.video and track.video.frames:
             return  # a receiver that has counted some does not forget them
         track.video = reading
@@ -440,6 +433,8 @@ class RoomMonitor:
             self._speech.tick(participant, now)
             if participant.lost and participant.left_at is None:
                 self._give_up(participant, now)
+                if not participant.tracks and not participant.lost:
+                    self._nothing_published(participant, now)
             if participant.left_at is not None and now >= participant.believe_leave_at:
                 self._leave(participant, participant.left_at, now)
         self.levels.tick(now)
@@ -492,10 +487,26 @@ class RoomMonitor:
             self._unpublish_all_but(info.tracks, participant, now)
         participant = self._known(info.identity)
         self._advance(self.sessions.of(participant), now)
-        participant.take(info)
+        self._describe(participant, now, lambda: participant.take(info))
         participant.present = True
-        self._stir(participant)
         self._enter_waiting(participant, now)
+
+    def _describe(self, participant: Participant, now: float, describe: Callable[[], None]) -> None:
+        """Take a new description of somebody, who may have changed their mind or picked up."""
+        was_out, was_in_call = participant.opted_out, participant.in_call
+        describe()
+        self._stir(participant)
+        if participant.opted_out or not participant.in_call:
+            self._speech.close(participant, now)
+        if participant.opted_out:
+            self.levels.forget(participant)
+        for session in self.sessions.of(participant):
+            if session.present and participant.opted_out and not was_out:
+                session.opt_out(now)
+            elif session.present and was_out and not participant.opted_out:
+                session.watch_tracks(now)
+        if participant.in_call and not was_in_call:
+            self._speech.answered(participant, now)
 
     def _unpublish_all_but(
         self, infos: Iterable[TrackInfo], participant: Participant, now: float
@@ -535,7 +546,7 @@ class RoomMonitor:
         participant.present = False
         self._stir(participant)
         participant.left_at = None
-        self.levels.left(participant)
+        self.levels.forget(participant)
         for session in self.sessions.of(participant):
             if session.present:
                 # An outage of our own is no waiting: nobody could be seen to come.
@@ -566,6 +577,12 @@ class RoomMonitor:
             for session in self._watching(participant):
                 session.track_unpublished(lost.track, lost.at)
 
+    def _nothing_published(self, participant: Participant, now: float) -> None:
+        """The server judges the links of those alone of whom it passes something on."""
+        self.levels.forget(participant)
+        for session in self._watching(participant):
+            session.nothing_published(now)
+
     def _tick_timeouts(self, session: Session, now: float) -> None:
         gone = self.link is Link.MISSING
         if not session.ever_present:
@@ -587,6 +604,8 @@ class RoomMonitor:
             for lost in session.participant.lost.values():
                 session.track_unpublished(lost.track, lost.at)
         self.sessions.end(session, reason, now, error)
+        if not self.sessions.of(session.participant):
+            self.levels.forget(session.participant)
         self._forget(session.participant)
 
     def _forget(self, participant: Participant) -> None:

@@ -126,6 +126,11 @@ class Session:
     def rename_room(self, room_sid: str) -> None:
         self._tell.room_sid = room_sid
 
+    @property
+    def poor(self) -> bool:
+        """Whether the connection is under the threshold, as far as it is known."""
+        return bool(self.ledger.quality.worse_than(self.watch.connection_quality_threshold))
+
     # --- changing hands between processes
 
     def state(self) -> SessionState:
@@ -185,7 +190,7 @@ class Session:
         self.present = False
         self.waited_s = waited_s
         self.quality("unknown", at, "participant_left")
-        self._tell.say_issues(self.issues.end(at), "participant_left")
+        self._tell.say_issues(self.issues.end(at, spared="session_long"), "participant_left")
         self._tell.say(ev.ParticipantDisconnected, at, reason=reason)
 
     def suspend(self, at: float) -> None:
@@ -195,20 +200,29 @@ class Session:
             self.ledger.interrupt_video(track_sid)
             self.judge_video(track_sid, at)
 
+    def nothing_published(self, at: float) -> None:
+        """Their last track is gone, and with it whatever the server says of their link."""
+        self.quality("unknown", at, "nothing_published")
+        ended = self.issues.end(at, kind="connection_poor")
+        self._tell.say_issues(ended, "nothing_published")
+
     def opt_out(self, at: float) -> None:
         """The participant does not want to be monitored any more."""
         self.quality("unknown", at, "opted_out")
-        self._tell.say_issues(self.issues.end(at), "opted_out")
+        self._tell.say_issues(self.issues.end(at, spared="session_long"), "opted_out")
         for track_sid in self.ledger.video_sids():
             self.video(track_sid, None, at)
+            self._video_is(self.ledger.tracks[track_sid], "unknown", at)
         for record in self.ledger.tracks.values():
             if record.mic is not None:
                 record.mic = record.mic.forgotten()
 
     def watch_tracks(self, at: float) -> None:
         """Take what the participant publishes, says and has for a quality from here on."""
-        for sid, record in self.ledger.tracks.items():
+        for sid, record in list(self.ledger.tracks.items()):
             known = self.participant.tracks.get(sid)
+            if known is None and not record.ended and sid not in self.participant.lost:
+                self._unpublished(record, at)
             record.gone = known is None
             if known is not None and record.mute(known.muted):
                 self._mute_mic(record, at)
@@ -222,20 +236,16 @@ class Session:
             self.speech_started(SERVER, max(word.since, at), "server")
 
     def track_published(self, track: Track, at: float) -> None:
-        if track.sid in self.ledger.tracks:  # it was there before an outage, or another process
+        record = self.ledger.tracks.get(track.sid)
+        if record is not None:  # it was there before an outage, or another process
+            if record.ended:
+                record.ended = False
+                self._say_published(track, at)
             self.track_found(track, at)
             return
         self.idle.active(at)
         self.ledger.tracks[track.sid] = TrackLedger.of(track, self.watch.speaking_threshold)
-        self._tell.say(
-            ev.TrackPublished,
-            at,
-            track_sid=track.sid,
-            kind=track.kind,
-            source=track.source,
-            muted=track.muted,
-            encrypted=track.encrypted,
-        )
+        self._say_published(track, at)
         if track.looking is not None:
             self.looking(track.sid, track.looking, at)
         self.judge_video(track.sid, at)
@@ -264,13 +274,7 @@ class Session:
         record = self.ledger.tracks.get(track.sid)
         if record is None:
             return  # it was gone before this session began
-        record.gone = True
-        self._video_is(record, "ended", at)
-        self._tell.say_issues(self.issues.end(at, track_sid=track.sid), "track_ended")
-        self._tell.say(
-            ev.TrackUnpublished, at, track_sid=track.sid, kind=track.kind, source=track.source
-        )
-        self.ledger.trim()
+        self._unpublished(record, at)
 
     def track_muted(self, track: Track, at: float) -> None:
         if track.muted:
@@ -376,6 +380,7 @@ class Session:
         before = self.ledger.quality.change(level, late_s)
         if before is None:
             return
+        self._judge_link(at)
         participant = self.participant
         if reason == "server":
             reason = participant.account.why(before, level)
@@ -517,9 +522,31 @@ class Session:
 
     # --- inside
 
+    def _say_published(self, track: Track, at: float) -> None:
+        self._tell.say(
+            ev.TrackPublished,
+            at,
+            track_sid=track.sid,
+            kind=track.kind,
+            source=track.source,
+            muted=track.muted,
+            encrypted=track.encrypted,
+        )
+
+    def _unpublished(self, record: TrackLedger, at: float) -> None:
+        record.gone = record.ended = True
+        if record.video is not None:
+            record.video.end()
+        self._video_is(record, "ended", at)
+        self._tell.say_issues(self.issues.end(at, track_sid=record.sid), "track_ended")
+        self._tell.say(
+            ev.TrackUnpublished, at, track_sid=record.sid, kind=record.kind, source=record.source
+        )
+        self.ledger.trim()
+
     def _video_is(self, record: TrackLedger, state: ev.VideoStateName, at: float) -> None:
         video = record.video
-        if video is None or video.state == state:
+        if video is None or video.state == state or not self.watch.video:
             return
         before, video.state = video.state, state
         fps = None if video.fps is None else round(video.fps, 1)

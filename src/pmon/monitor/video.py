@@ -92,6 +92,7 @@ class Video(msgspec.Struct):
         """Take the running totals of the receiver."""
         if self.read_at is not None and now - self.read_at > STALE_AFTER_S:
             # Nobody has looked meanwhile: frames are missed from here on, not since the last.
+            self._end_freeze()
             self.last_frame_at = None if self.last_frame_at is None else now
             self._looking_since = now
             self._begin_window()
@@ -138,10 +139,7 @@ class Video(msgspec.Struct):
     @property
     def frozen_s(self) -> float:
         """Seconds within freezes, one that lasts included up to the last reading."""
-        lasting_s = 0.0
-        if self.state == "frozen" and self.read_at is not None and self.last_frame_at is not None:
-            lasting_s = self.read_at - self.last_frame_at
-        return self.motion.frozen_s + lasting_s
+        return self.motion.frozen_s + self._lasting_s
 
     def summary(self) -> dict[str, Any]:
         """The fields of a track's summary that tell of its picture."""
@@ -152,12 +150,30 @@ class Video(msgspec.Struct):
         if counters.width:
             told |= {"width": counters.width, "height": counters.height}
         if self.source not in SCREEN:
-            told |= {"freezes": motion.freezes, "frozen_s": round(self.frozen_s, 3)}
+            freezes = motion.freezes + (self._lasting_s > 0)
+            told |= {"freezes": freezes, "frozen_s": round(self.frozen_s, 3)}
             if motion.harmonic_fps is not None:
                 told["harmonic_fps"] = round(motion.harmonic_fps, 1)
         return told
 
+    def end(self) -> None:
+        """The track is gone."""
+        self._end_freeze()
+        self.last_frame_at = None
+
     # --- inside
+
+    @property
+    def _lasting_s(self) -> float:
+        """How long the picture has been frozen, as far as it was looked at; 0 if it is not."""
+        if self.read_at is None or self.last_frame_at is None or self.source in SCREEN:
+            return 0.0
+        still_s = self.read_at - self.last_frame_at
+        return still_s if still_s >= FROZEN_AFTER_S else 0.0
+
+    def _end_freeze(self) -> None:
+        if self._lasting_s > 0:
+            self.motion.froze(self._lasting_s)
 
     def _in_look(self, now: float) -> bool:
         return self._look_at is not None and now - self._look_at <= LOOK_S + FROZEN_AFTER_S
@@ -211,6 +227,7 @@ class Video(msgspec.Struct):
         self._forget_rate()
 
     def _look_again(self) -> None:
+        self._end_freeze()
         self.motion.hold()
         self._looking_since = self.last_frame_at = self.read_at = self.fps = None
         self._begin_window()

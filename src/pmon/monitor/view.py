@@ -21,6 +21,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     speaking: bool
     talk_time_s: float
     quality: QualityLevel
+    poor: bool
+    """Whether the quality is under the session's threshold."""
 
 
 class RoomView(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,7 @@ def view(room: RoomMonitor, now: float) -> RoomView:
                 speaking=s.talk.speaking,
                 talk_time_s=round(s.talk.talk_time_s(now), 3),
                 quality=s.ledger.quality.level,
+                poor=s.poor,
             )
             for s in room.sessions.all()
         ],

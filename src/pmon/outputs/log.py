@@ -110,7 +110,9 @@ class EventLog:
 
     def event(self, event: ev.AnyEvent) -> None:
         """Log one event."""
-        level = logging.WARNING if isinstance(event, ev.IssueRaised) else logging.INFO
+        level = logging.INFO
+        if isinstance(event, ev.IssueRaised | ev.IssueUpdated) and event.severity != "info":
+            level = logging.WARNING
         if not self._is_json:
             _events.log(level, describe(event), **msgspec.to_builtins(event))
         elif self._logger.isEnabledFor(level):

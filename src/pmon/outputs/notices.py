@@ -79,13 +79,22 @@ class Notices:
         self._sent_at: deque[float] = deque(maxlen=SENDS)
         self._welcome_next = True
 
-    def session(self, session_id: str, identity: str, preferences: NotificationPreferences) -> None:
-        """A session began, or goes on with the preferences of another job."""
+    def session(
+        self,
+        session_id: str,
+        identity: str,
+        preferences: NotificationPreferences,
+        *,
+        welcomed: bool = False,
+    ) -> None:
+        """A session began, or goes on with the preferences of another job; ``welcomed`` if another
+        process has said so of it.
+        """
         if not self._enabled:
             return
         session = self._sessions.get(session_id)
         if session is None:
-            session = self._sessions[session_id] = _Session(identity, preferences)
+            session = self._sessions[session_id] = _Session(identity, preferences, welcomed)
             self._by_identity.setdefault(identity, []).append(session)
         session.preferences = preferences
 
