@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 from capacity.machine import cpu_model
 
-from speech import manifest, material, measure, opus, report, verdicts
+from speech import manifest, material, measure, opus, report, told, verdicts
 from speech.detectors import DETECTORS, missing
 from speech.detectors import versions as detector_versions
 from speech.measure import Run
@@ -77,6 +77,7 @@ def main(
         sample_rates=[clip.sample_rate for clip in clips],
         scores=measure.clips(clips, names, processes),
         billed_s=measure.hours(names, seconds, processes) if hours and not is_quick else {},
+        told_s=told.of_clips(clips, processes) if verdicts.DETECTOR in names else {},
     )
     text = report.markdown(run)
     click.echo(text)

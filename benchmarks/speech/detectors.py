@@ -23,25 +23,30 @@ Int16 = npt.NDArray[np.int16]
 Detector = Callable[[Iterable[Int16], int], Segments]
 """Takes chunks of mono samples, each a whole number of 10 ms but for the last, and their rate."""
 
-THRESHOLD = 0.01
-"""An RMS: pmon's setting SPEAKING_THRESHOLD as it comes, and the rule that it replaces."""
+THRESHOLD, LEAST_THRESHOLD = 0.01, 0.001
+"""An RMS: pmon's setting SPEAKING_THRESHOLD as it comes, and the rule that it replaces. By the
+least one nobody is too quiet for it, as nobody is for the others."""
 SHORTEST_S = 0.05
 WEBRTC_RATES = (8_000, 16_000, 32_000, 48_000)
 SILERO_RATE, SILERO_CHUNK, SILERO_THRESHOLD = 16_000, 512, 0.5
 
 
-def pmon(chunks: Iterable[Int16], sample_rate: int) -> Segments:
-    """What pmon bills, with its settings as they come."""
-    detector = SpeakingDetector(sample_rate, 1, THRESHOLD)
-    turns: list[tuple[bool, int]] = []
-    for chunk in chunks:
-        for first in range(0, len(chunk), sample_rate):
-            if detector.process(np.ascontiguousarray(chunk[first : first + sample_rate])):
-                turns += detector.take()
-    detector.end_run()
-    turns += detector.take()
-    at = [position / sample_rate for _, position in turns]
-    return list(zip(at[::2], at[1::2], strict=True))
+def pmon(threshold: float) -> Detector:
+    """What pmon bills with this SPEAKING_THRESHOLD."""
+
+    def detect(chunks: Iterable[Int16], sample_rate: int) -> Segments:
+        detector = SpeakingDetector(sample_rate, 1, threshold)
+        turns: list[tuple[bool, int]] = []
+        for chunk in chunks:
+            for first in range(0, len(chunk), sample_rate):
+                if detector.process(np.ascontiguousarray(chunk[first : first + sample_rate])):
+                    turns += detector.take()
+        detector.end_run()
+        turns += detector.take()
+        at = [position / sample_rate for _, position in turns]
+        return list(zip(at[::2], at[1::2], strict=True))
+
+    return detect
 
 
 def always(chunks: Iterable[Int16], sample_rate: int) -> Segments:
@@ -110,7 +115,8 @@ def filled(detector: Detector) -> Detector:
 
 
 DETECTORS: dict[str, Detector] = {
-    "pmon": pmon,
+    "pmon": pmon(THRESHOLD),
+    "pmon at 0.001": pmon(LEAST_THRESHOLD),
     "always": always,
     "RMS > 0.01": filled(rms),
     "WebRTC 2": filled(webrtc(2)),

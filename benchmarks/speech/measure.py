@@ -19,7 +19,8 @@ OTHERS_S = 600.0
 @dataclasses.dataclass
 class Run:
     """All that the table shows. ``conditions`` and ``sample_rates`` have one entry for each clip,
-    ``scores`` those of each detector; ``billed_s`` is by detector and kind of noise, in an hour."""
+    ``scores`` those of each detector; ``billed_s`` is by detector and kind of noise, in an hour;
+    ``told_s`` by condition, how late pmon told of each onset."""
 
     head: str
     part: str
@@ -28,6 +29,7 @@ class Run:
     sample_rates: list[int]
     scores: dict[str, list[Score]]
     billed_s: dict[str, dict[str, float]]
+    told_s: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
     def pooled(
         self,

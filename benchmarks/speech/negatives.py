@@ -60,6 +60,13 @@ def _steps(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
         yield block * (1.0 if number // 2 % 2 else 0.3)
 
 
+def _beat(rng: np.random.Generator, sample_rate: int) -> Iterator[Samples]:
+    """Two tones so close that they swell and fade three times a second."""
+    pair = noises.tone(440)(rng, sample_rate), noises.tone(443)(rng, sample_rate)
+    for one, other in zip(*pair, strict=True):
+        yield (one + other) / np.sqrt(2.0)
+
+
 NEGATIVES: tuple[Negative, ...] = (
     Negative("silence", _silence),
     Negative("Opus with DTX, near zero", _codec, NEXT_TO_NOTHING_DBOV),
@@ -73,7 +80,10 @@ NEGATIVES: tuple[Negative, ...] = (
     Negative("tone, 1 kHz", noises.tone(1000)),
     Negative("keyboard", KINDS["tune"]["keyboard"], -46.0, KEYBOARD_S),
     Negative("typewriter", KINDS["held-out"]["keyboard"], -46.0, KEYBOARD_S),
+    Negative("keyboard, 10 dB louder", KINDS["tune"]["keyboard"], -36.0, None),
+    Negative("typewriter, 10 dB louder", KINDS["held-out"]["keyboard"], -36.0, None),
     Negative("noise in steps", _steps, -30.0, None),
+    Negative("two tones that beat", _beat, -26.0, None),
     Negative("chords and drums", KINDS["tune"]["music"], -26.0, None),
     Negative("melody", KINDS["held-out"]["music"], -26.0, None),
 )

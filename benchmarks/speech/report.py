@@ -37,6 +37,8 @@ def markdown(run: Run) -> str:
         _table([HEAD, *(_row(run, name) for name in run.scores)]),
         _table(list(_by_condition(run))),
     ]
+    if run.told_s:
+        parts.append(_table(list(_told(run))))
     if run.billed_s:
         parts.append(_table(list(_by_noise(run))))
     return "\n\n".join(parts)
@@ -49,6 +51,8 @@ def figures(run: Run) -> dict[str, Any]:
         "head": run.head,
         "part": run.part,
         "minutes": round(run.minutes, 1),
+        "told_median_s": median(told_of_five(run)),
+        "told_90_s": within(told_of_five(run)),
         "detectors": {
             name: {
                 "dcf_of_five": of_five(run, name).dcf,
@@ -121,6 +125,20 @@ def _by_condition(run: Run) -> Iterator[list[str]]:
     for rate in sorted(set(run.sample_rates) & set(RATES)):
         cells = (f"{run.pooled(name, None, rate).dcf:.3f}" for name in run.scores)
         yield [f"all at {rate // 1000} kHz", *cells]
+
+
+def _told(run: Run) -> Iterator[list[str]]:
+    yield ["pmon tells of an onset under", "after, median", "90 %", "of so many"]
+    every = [(c, run.told_s[c]) for c in dict.fromkeys(run.conditions)]
+    for name, delays in [("all of five", told_of_five(run)), *every]:
+        middle, most = median(delays), within(delays)
+        if middle is not None and most is not None:
+            yield [name, f"{middle:.2f} s", f"{most:.2f} s", str(len(delays))]
+
+
+def told_of_five(run: Run) -> list[float]:
+    """Seconds from onset to telling, of clean, white and babble."""
+    return [delay for name in FIVE for delay in run.told_s.get(name, [])]
 
 
 def _by_noise(run: Run) -> Iterator[list[str]]:

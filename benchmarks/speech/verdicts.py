@@ -14,7 +14,7 @@ from speech.score import median
 DETECTOR = "pmon"
 OF_WEBRTC = 0.85
 TALK_ERRORS = {"clean": 0.05, "20 dB": 0.05, "10 dB": 0.10}
-ONSET_S, END_S = 0.06, 0.3
+ONSET_S, END_S, TOLD_S = 0.06, 0.3, 0.15
 
 
 def verdicts(run: Run) -> Iterator[Verdict]:
@@ -35,6 +35,8 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     ):
         middle = median(errors)
         yield Verdict(f"stated {what}, median, s", None if middle is None else abs(middle), bound)
+    if run.told_s:
+        yield Verdict("onset told, median of five, s", median(report.told_of_five(run)), TOLD_S)
     for negative in NEGATIVES if run.billed_s else ():
         if negative.at_most_s is not None:
             billed = run.billed_s[DETECTOR][negative.name]

@@ -11,7 +11,8 @@
 # The floor of a band is the least of its levels over 1.6 to 1.8 s, smoothed over 0.1 s (minimum
 # statistics, after R. Martin, 2001): even fluent speech has gaps that short. Before anything else,
 # each band's peaks of less than 50 ms are cut off (a morphological opening), for these are the
-# clicks of keys. The mix of the four is a logistic regression's on `benchmarks/speech`, rounded.
+# clicks of keys. The mix of the four is a logistic regression's on the tuning part of
+# `benchmarks/speech`, rounded, but for strikes, which weigh more for the sake of an old typewriter.
 #
 # All levels are whole steps of 1/8 dB, so that sums over windows are exact and never drift.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import math
 import subprocess
 import sys
 from array import array
@@ -45,6 +46,8 @@ def test_sums_are_exact(samples: list[int]) -> None:
     n = len(samples)
     expected = (total / n) ** 0.5 / 32768 if n else 0.0
     assert _dsp.rms(data) == pytest.approx(expected, rel=1e-15)
+    level = max(-127.0, 20 * math.log10(expected)) if expected else -127.0
+    assert _dsp.dbov(data) == pytest.approx(level, abs=1e-9)
     assert _dsp.dc(data) == pytest.approx(sum(samples) / n / 32768 if n else 0.0, rel=1e-14)
     assert _dsp.peak(data) == max((abs(x) for x in samples), default=0) / 32768
     assert _dsp.is_digital_silence(data) == (not any(samples))

@@ -109,6 +109,51 @@ class TestLevelMeter:
         for name in ("rms", "peak", "dc", "clipped_samples", "silent_samples"):
             assert getattr(whole, name) == getattr(cut, name)
 
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.integers(0, 2500),
+        st.integers(1, 3),
+        st.sampled_from([1, 30, 3000, 60_000]),
+        st.integers(-20_000, 20_000),
+    )
+    def test_all_figures_are_numpys(
+        self, seed: int, frames: int, num_channels: int, spread: int, offset: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        stream = rng.integers(-spread, spread, (frames, num_channels)) + offset
+        stream[: frames // 3] *= rng.integers(0, 2)
+        samples = np.clip(stream, -32768, 32767).astype(np.int16)
+        meter = LevelMeter(8000, num_channels)
+        meter.process(samples.reshape(-1))
+        windows = samples[: frames // 800 * 800].reshape(-1, 800, num_channels) / 32768
+        if len(windows):
+            assert meter.rms == pytest.approx(float(np.sqrt(np.mean(windows[-1] ** 2))))
+            assert meter.peak == float(np.abs(windows[-1]).max())
+            assert abs(meter.dc) == pytest.approx(float(np.abs(windows[-1].mean(axis=0)).max()))
+        assert meter.silent_samples == 800 * sum(not window.any() for window in windows)
+        clipped = 0
+        for channel in samples.T:
+            at_rail = "".join("x" if abs(int(x)) >= 32734 else " " for x in channel)
+            clipped += sum(len(run) for run in at_rail.split() if len(run) >= 3)
+        assert meter.clipped_samples == clipped
+        assert meter.samples_per_channel == frames
+
+    def test_the_loudest_there_is(self) -> None:
+        """In int16 arithmetic the square of -32768 is 0, and it has no magnitude."""
+        meter = LevelMeter(192_000, 8)
+        meter.process(np.full(192_000 * 8, -32768, np.int16))
+        assert (meter.dbov, meter.peak, meter.dc) == (0.0, 1.0, -1.0)
+        assert meter.clipped_samples == 192_000 * 8
+
+    def test_a_day_of_it_is_exact(self) -> None:
+        meter = LevelMeter(8000)
+        minute = np.tile(np.array([32767, -32768, 0, 0], np.int16), 8000 * 15)
+        for _ in range(24 * 60):
+            meter.process(minute)
+        assert meter.samples_per_channel == 24 * 3600 * 8000
+        assert meter.rms == pytest.approx(math.sqrt(0.5), rel=1e-4)
+        assert meter.clipped_samples == 0
+
 
 class TestFrameRateMeter:
     def test_a_steady_stream(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from dsp_material import RATE, Signal, at_level, hum, noise, phrase, silence, tone
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
@@ -238,6 +238,73 @@ class TestFloorAndLoudness:
         assert after[0] - before[0] == pytest.approx(2.0)
         assert after[4] == before[4] == 0.0
         assert between(before, after)[0] == pytest.approx(-50, abs=0.3)
+
+
+class TestEnergy:
+    @settings(max_examples=50)
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.lists(
+            st.tuples(st.floats(0.01, 0.6), st.floats(-110, 0), st.integers(-9000, 9000)),
+            min_size=1,
+            max_size=8,
+        ),
+        st.sampled_from([8000, 11_025, 48_000]),
+        st.integers(1, 3),
+    )
+    def test_energy_offset_and_silence_are_numpys(
+        self, seed: int, parts: list[tuple[float, float, int]], rate: int, num_channels: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        stream = np.concatenate(
+            [
+                rng.standard_normal((round(s * rate), num_channels)) * 32768 * 10 ** (dbov / 20)
+                + offset
+                for s, dbov, offset in parts
+            ]
+        )
+        samples = int16(stream)
+        meter = MicMeter(rate, num_channels)
+        meter.process(samples.reshape(-1))
+        block = (rate + 50) // 100
+        blocks = samples[: len(samples) // block * block].astype(float)
+        dc, energy, silent = np.zeros(num_channels), 0.0, 0
+        for number, x in enumerate(blocks.reshape(-1, block, num_channels)):
+            dc += (x.mean(axis=0) - dc) / min(number + 1, 100)
+            power = float(np.mean((x - dc) ** 2, axis=0).max())
+            energy += power / 32768**2 * block / rate
+            silent += power < 32768**2 * 10 ** (-97 / 10)
+        heard_s, measured_energy, _, _, silent_s = meter.totals()
+        assert heard_s == pytest.approx(len(blocks) / rate)
+        assert measured_energy == pytest.approx(energy, rel=1e-6, abs=1e-9)
+        assert silent_s == pytest.approx(silent * block / rate, abs=2.5 * block / rate)
+        assert abs(meter.dc) == pytest.approx(float(np.abs(dc).max()) / 32768, abs=1e-9)
+
+    @settings(max_examples=30, deadline=None)
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.lists(
+            st.tuples(st.floats(0.3, 1.5), st.floats(-45, -10), st.floats(0.0, 1.5)),
+            min_size=2,
+            max_size=8,
+        ),
+    )
+    def test_the_active_level_of_any_bursts_is_that_of_p56(
+        self, seed: int, bursts: list[tuple[float, float, float]]
+    ) -> None:
+        stream = np.concatenate(
+            [
+                *(
+                    np.concatenate([noise(burst_s, dbov, seed), silence(pause_s)])
+                    for burst_s, dbov, pause_s in bursts
+                ),
+                silence(0.5),  # the hangover of the last one
+            ]
+        )
+        level, activity = between(NOTHING, measured(stream).totals())
+        expected = p56(stream, RATE)
+        assert level == pytest.approx(expected[0], abs=0.3)
+        assert activity == pytest.approx(expected[1], abs=0.04)
 
 
 RAILS = st.lists(st.sampled_from([-32768, -29491, -29490, 0, 29490, 29491, 32767]), max_size=400)

@@ -256,3 +256,38 @@ def test_transitions_alternate_and_bill_what_lies_between(
 def test_thresholds_that_cannot_be(threshold: float) -> None:
     with pytest.raises(ValueError, match="threshold"):
         SpeakingDetector(48_000, 1, threshold)
+
+
+@pytest.mark.parametrize("num_channels", [1, 8])
+@pytest.mark.parametrize("rate", [8000, 192_000])
+def test_the_loudest_there_is(rate: int, num_channels: int) -> None:
+    """In int16 arithmetic the square of -32768 is 0; and a rail is no speech."""
+    detector = SpeakingDetector(rate, num_channels)
+    for value in (-32768, 32767, -32768):
+        detector.process(np.full(3 * rate * num_channels, value, np.int16))
+    detector.end_run()
+    assert detector.take() == []
+    said = np.sign(signal.resample_poly(phrase("results"), rate, RATE)) * 40_000
+    loudest = np.clip(said, -32768, 32767).astype(np.int16)
+    detector.process(np.repeat(loudest, num_channels))
+    assert detector.samples_per_channel == 9 * rate + len(loudest)
+    assert detector.speech_dbov is None or detector.speech_dbov <= 0
+
+
+def test_after_a_day_a_phrase_is_what_it_was() -> None:
+    """To the sample: sums that drift would have moved its edges, and positions wrapped."""
+    rate = 8000
+    said = signal.resample_poly(phrase("results"), 1, 2)
+    minute = np.zeros(60 * rate)
+    minute[10 * rate : 10 * rate + len(said)] = said
+    samples = np.round(minute + noise(30, -60)).astype(np.int16)  # 30 s of it at twice the rate
+    detector = SpeakingDetector(rate)
+    runs = []
+    for number in range(24 * 60):
+        detector.process(samples)
+        at = [position - number * 60 * rate for _, position in detector.take()]
+        runs.append(at)
+    assert len(runs[1]) == 2
+    assert runs[-1] == runs[1]
+    assert detector.samples_per_channel == 24 * 3600 * rate
+    assert detector.speech_samples == sum(end - start for start, end in runs)

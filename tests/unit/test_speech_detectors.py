@@ -11,7 +11,7 @@ import pytest
 from capacity.verdicts import Verdict
 from click.testing import CliRunner
 from scipy import signal
-from speech import detectors, material, measure, negatives, report, score, truth, verdicts
+from speech import detectors, material, measure, negatives, report, score, told, truth, verdicts
 from speech.__main__ import main
 from speech.detectors import DETECTORS
 from speech.measure import Run
@@ -142,3 +142,11 @@ def test_a_detector_whose_package_is_missing_is_not_left_out(
     told = CliRunner().invoke(main, ["--quick", "--detectors", "pmon,WebRTC 3"])
     assert told.exit_code == 1
     assert "pip install webrtcvad-wheels" in told.output
+
+
+def test_an_onset_is_told_after_it_and_soon() -> None:
+    """In the median; what the quick material is under is no studio."""
+    clips = [clip for clip in material.load("quick") if clip.condition == "clean"]
+    found = [delay for clip in clips for delay in told.of_clip(clip)]
+    assert len(found) > 10
+    assert 0.05 < float(np.median(found)) <= 0.15

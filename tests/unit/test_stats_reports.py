@@ -130,7 +130,7 @@ class Shell:
             cameras=self.cameras,
             frames=lambda readings, now: self.seen.append(set(readings)),
         )
-        plan = SimpleNamespace(shedding=SimpleNamespace(looks="adaptive"))
+        plan = SimpleNamespace(shedding=SimpleNamespace(looks="looks"))
         listener: Any = SimpleNamespace(plan=plan)
         self.polls = Polls(self.meeting.monitor, subscriptions, listener, lambda: None)
 

@@ -286,7 +286,7 @@ class ConnectionQuality(
     The reason of a fall is which way packets get lost, as far as it can be told: ``uplink_loss``,
     ``uplink_dry``, ``downlink``, ``downlink_or_video``, else ``server`` (``monitor.account`` says
     what they mean); of a rise ``recovered``, unless losses go on. It is ``unknown`` for
-    ``participant_left``, ``monitor_reconnecting`` and ``opted_out``.
+    ``participant_left``, ``nothing_published``, ``monitor_reconnecting`` and ``opted_out``.
     """
 
     from_: QualityLevel

@@ -447,7 +447,7 @@ class Session:
         )
 
     def _judge_link(self, now: float) -> None:
-        quality, participant = self.ledger.quality, self.participant
+        quality = self.ledger.quality
         bad = quality.worse_than(self.watch.connection_quality_threshold)
         self._tell.say_issue(
             self.issues.observe(
@@ -455,13 +455,17 @@ class Session:
                 bad,
                 now,
                 severity="critical" if quality.level == "lost" else "warning",
-                evidence={
-                    "quality": quality.level,
-                    "score": SCORES.get(quality.level, 0.0),
-                    **participant.account.evidence(quality.level, participant.kind),
-                },
+                evidence=self._link_evidence() if bad else None,
             )
         )
+
+    def _link_evidence(self) -> dict[str, float | str]:
+        level, participant = self.ledger.quality.level, self.participant
+        return {
+            "quality": level,
+            "score": SCORES.get(level, 0.0),
+            **participant.account.evidence(level, participant.kind),
+        }
 
     # --- sums
 
