@@ -21,6 +21,24 @@ VideoMode = Literal["auto", "always", "adaptive", "off"]
 MediaTier = Literal["auto", "native", "portable"]
 JobType = Literal["participant", "room"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+EVENT_TYPES = (
+    "session_started",
+    "session_ended",
+    "participant_connected",
+    "participant_disconnected",
+    "track_published",
+    "track_unpublished",
+    "track_muted",
+    "track_unmuted",
+    "speaking_started",
+    "speaking_stopped",
+    "connection_quality",
+    "video_state",
+    "issue_raised",
+    "issue_updated",
+    "issue_resolved",
+)
+"""As ``monitor.events`` has them, which stands above this."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     http_port: int = 8081
     record: str | None = None
+    webhook_url: str | None = None
+    webhook_events: frozenset[str] | None = None
+    state_dir: str | None = None
     trace: str | None = None
     log_format: LogFormat = "json"
     log_level: LogLevel = "info"
@@ -131,6 +152,28 @@ def _url(text: str) -> str:
     if not _is_host(url.hostname):
         raise ValueError("should have a valid host name or address")
     return text
+
+
+def _webhook_url(text: str) -> str:
+    message = "should be http://host or https://host, with an optional port, path and query"
+    try:
+        url = urlsplit(text)
+        port_is_fine = url.port is None or url.port > 0
+    except ValueError:
+        raise ValueError(message) from None
+    if not text.isprintable() or " " in text or url.fragment or not port_is_fine:
+        raise ValueError(message)
+    if url.scheme not in ("http", "https") or not url.hostname or not _is_host(url.hostname):
+        raise ValueError(message)
+    return text
+
+
+def _event_types(text: str) -> frozenset[str]:
+    types = frozenset(word.strip().lower() for word in text.split(","))
+    unknown = sorted(types - set(EVENT_TYPES))
+    if unknown:
+        raise ValueError("should be some of " + ", ".join(EVENT_TYPES) + ", with commas")
+    return types
 
 
 def _is_host(text: str) -> bool:
@@ -336,6 +379,25 @@ SETTINGS: tuple[Setting, ...] = (
         "PMON_RECORD",
         _folder,
         "A folder for daily files of events, one JSON object a line.",
+    ),
+    Setting(
+        "webhook_url",
+        "PMON_WEBHOOK_URL",
+        _webhook_url,
+        "Where each event is posted, shaped and signed as LiveKit's own webhooks are.",
+        secret=True,
+    ),
+    Setting(
+        "webhook_events",
+        "PMON_WEBHOOK_EVENTS",
+        _event_types,
+        "The types of events to post, with commas; all if unset.",
+    ),
+    Setting(
+        "state_dir",
+        "PMON_STATE_DIR",
+        _folder,
+        "A folder where what is not delivered yet outlives the worker; in memory if unset.",
     ),
     Setting(
         "trace",

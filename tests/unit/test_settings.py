@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from rich.pretty import pretty_repr
 
 from pmon.durations import parse_duration
-from pmon.settings import SETTINGS, Settings, SettingsError, load_settings, unknown_variables
+from pmon.monitor import events
+from pmon.settings import (
+    EVENT_TYPES,
+    SETTINGS,
+    Settings,
+    SettingsError,
+    load_settings,
+    unknown_variables,
+)
 
 KEYS = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "hush-hush"}
 
@@ -35,6 +45,10 @@ BAD = {
     "PMON_HTTP_HOST": ["http://host", "a b", "host/path", "a..b", ".", "a" * 64, "-x"],
     "PMON_HTTP_PORT": ["65536", "-1", "http", "8_0"],
     "PMON_RECORD": ["a\x00b"],
+    "PMON_WEBHOOK_URL": ["host/hook", "ftp://host", "http://", "http://a b", "http://h:0",
+                         "http://host/#part"],
+    "PMON_WEBHOOK_EVENTS": ["speaking", "issue_raised;issue_resolved", ","],
+    "PMON_STATE_DIR": ["a\x00b"],
     "PMON_TRACE": ["a\x00b"],
     "PMON_LOG_FORMAT": ["xml", "colored"],
     "LIVEKIT_LOG_LEVEL": ["loud", "trace"],
@@ -57,6 +71,14 @@ GOOD = [
     ("PMON_DRAIN_TIMEOUT", "0", "drain_timeout_s", 0.0),
     ("PMON_RECORD", "/var/lib/pmon", "record", "/var/lib/pmon"),
     ("PMON_TRACE", "traces", "trace", "traces"),
+    ("PMON_STATE_DIR", "/var/lib/pmon", "state_dir", "/var/lib/pmon"),
+    ("PMON_WEBHOOK_URL", "https://h/p?token=x", "webhook_url", "https://h/p?token=x"),
+    (
+        "PMON_WEBHOOK_EVENTS",
+        "Issue_Raised, issue_resolved",
+        "webhook_events",
+        frozenset({"issue_raised", "issue_resolved"}),
+    ),
 ]
 
 
@@ -163,3 +185,8 @@ def test_misspelt_variables_are_found() -> None:
 )
 def test_durations_are_go_style(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
+
+
+def test_the_types_of_events_are_those_that_there_are() -> None:
+    types = {event.__struct_config__.tag for event in get_args(events.AnyEvent)}
+    assert set(EVENT_TYPES) == types
