@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from event_samples import every_type
 from prometheus_client.parser import text_string_to_metric_families
 
+from pmon.monitor.people import Person, people
+from pmon.monitor.view import RoomView, SessionView
 from pmon.outputs.metrics import Metrics
 
 
@@ -20,20 +24,33 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 def test_every_series() -> None:
     metrics = Metrics()
-    metrics.set_rooms(2, {"standard": 3, "sip": 1})
+    poor = Person("sip", poor=True, quality="poor", issues={"connection_poor", "mic_silent"})
+    fine = [Person("standard", speaking=n == 0, quality="excellent") for n in range(3)]
+    metrics.set_rooms(2, [poor, *fine])
+    metrics.set_dropped("webhook", 2)
+    metrics.set_dropped("webhook", 5)
     metrics.set_load("supervisor", 0.25)
     metrics.set_listening(heard=4, resting=7)
     metrics.job("accepted")
     metrics.job("accepted")
     metrics.sdk_events_lost(3)
     metrics.set_unwatched(3)
-    for event in every_type()[:2]:
-        metrics.event(event)
+    for event in every_type():
+        if event.type in ("session_started", "participant_connected", "issue_raised"):
+            metrics.event(event)
     assert samples(metrics) == {
         ("pmon_rooms", ()): 2,
         ("pmon_participants_unwatched", ()): 3,
         ("pmon_participants", (("kind", "standard"),)): 3,
         ("pmon_participants", (("kind", "sip"),)): 1,
+        ("pmon_speaking", ()): 1,
+        ("pmon_connection_quality", (("kind", "sip"), ("quality", "poor"))): 1,
+        ("pmon_connection_quality", (("kind", "standard"), ("quality", "excellent"))): 3,
+        ("pmon_issues_open", (("issue", "connection_poor"), ("kind", "sip"))): 1,
+        ("pmon_issues_open", (("issue", "mic_silent"), ("kind", "sip"))): 1,
+        ("pmon_issues_raised_total", (("issue", "connection_poor"),)): 1,
+        ("pmon_output_dropped_total", (("output", "webhook"),)): 5,
+        ("pmon_events_total", (("type", "issue_raised"),)): 1,
         ("pmon_process_load", (("process", "supervisor"),)): 0.25,
         ("pmon_listening", (("mode", "heard"),)): 4,
         ("pmon_listening", (("mode", "resting"),)): 7,
@@ -46,8 +63,9 @@ def test_every_series() -> None:
 
 def test_a_kind_that_left_is_not_counted_any_more() -> None:
     metrics = Metrics()
-    metrics.set_rooms(1, {"sip": 1})
-    metrics.set_rooms(1, {"standard": 1})
+    metrics.set_rooms(1, [Person("sip", quality="poor", issues={"connection_poor"})])
+    metrics.set_rooms(1, [Person("standard")])
+    assert not any("sip" in dict(labels).values() for _, labels in samples(metrics))
     assert samples(metrics).get(("pmon_participants", (("kind", "sip"),)), 0) == 0
 
 
@@ -71,3 +89,39 @@ def test_who_does_not_look_says_nothing_of_the_unwatched() -> None:
     name = b"pmon_participants_unwatched"
     assert name in Metrics().render()[0]
     assert name not in Metrics(reconcile=False).render()[0]
+
+
+def session(participant: str, **changes: Any) -> SessionView:
+    defaults: dict[str, Any] = {
+        "session": "PS_1",
+        "job": "AJ_1",
+        "dispatch": "AD_1",
+        "participant": participant,
+        "participant_kind": "standard",
+        "present": True,
+        "speaking": False,
+        "talk_time_s": 0.0,
+        "quality": "unknown",
+        "poor": False,
+        "issues": [],
+    }
+    return SessionView(**(defaults | changes))
+
+
+def test_a_person_counts_once_with_the_worst_of_their_sessions() -> None:
+    rooms = [
+        RoomView(room=name, room_sid="", connected=True, sessions=sessions)
+        for name, sessions in {
+            "a": [
+                session("ann", quality="good", issues=["mic_quiet"]),
+                session("ann", quality="poor", speaking=True, issues=["connection_poor"]),
+                session("ann", quality="unknown", poor=True),
+                session("bob", present=False, speaking=True),
+            ],
+            "b": [session("ann", quality="excellent")],
+        }.items()
+    ]
+    assert people(rooms) == [
+        Person("standard", True, True, "poor", {"mic_quiet", "connection_poor"}),
+        Person("standard", quality="excellent"),
+    ]

@@ -12,7 +12,6 @@ import os
 import secrets
 import signal
 import time
-from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -33,9 +32,11 @@ from pmon.app.pool import Pool
 from pmon.app.totals import Totals
 from pmon.app.trace import check_folder
 from pmon.monitor.events import AnyEvent, ParticipantConnected, SessionEnded
+from pmon.monitor.people import people
 from pmon.outputs import log as log_output
 from pmon.outputs.metrics import Metrics
 from pmon.outputs.record import Record
+from pmon.outputs.webhook import Webhook
 from pmon.settings import Settings, SettingsError
 from pmon.web.server import WebServer
 
@@ -86,6 +87,7 @@ class Supervisor:
         self._totals = Totals()
         self._events = log_output.EventLog(settings.log_format)
         self._record = Record(settings.record) if settings.record else None
+        self._webhook = _webhook(settings)
         self._web = WebServer(self, self._metrics, settings.http_host, settings.http_port)
         self._instance = secrets.token_hex(6)
         """One start of the worker: with a number behind it, an event's id is unique for ever."""
@@ -189,6 +191,11 @@ class Supervisor:
         except SettingsError as error:
             problems.append(str(error))
         try:
+            if self._webhook is not None:
+                await self._webhook.start()
+        except SettingsError as error:
+            problems.append(str(error))
+        try:
             if self._settings.trace:
                 check_folder(self._settings.trace)
         except SettingsError as error:
@@ -208,6 +215,8 @@ class Supervisor:
             self._pool.kill()
         await self._agent.aclose()
         log_output.summary(self._totals.summary())
+        if self._webhook is not None:
+            await self._webhook.aclose()
         if self._record is not None:
             await self._record.aclose()
         await self._web.aclose()
@@ -309,7 +318,7 @@ class Supervisor:
             case msg.EventsLost(events=events):
                 self._metrics.sdk_events_lost(events)
             case msg.HostStatus():
-                self._metrics.set_rooms(len(self._pool.rooms), self._present_by_kind())
+                self._metrics.set_rooms(len(self._pool.rooms), people(self._pool.rooms))
 
     def _on_event(self, event: AnyEvent) -> None:
         self._seq += 1
@@ -320,23 +329,20 @@ class Supervisor:
         self._events.event(event)
         if self._record is not None:
             self._record.event(event)
+        if self._webhook is not None:
+            self._webhook.event(event)
         if isinstance(event, ParticipantConnected):
             self._adoption.somebody_came(event.room)
         elif isinstance(event, SessionEnded) and event.reason == "monitor_removed":
             self._adoption.removed(event.room_sid)
 
-    def _present_by_kind(self) -> Counter[str]:
-        people = {
-            (room.room, session.participant): session.participant_kind
-            for room in self._pool.rooms
-            for session in room.sessions
-            if session.present
-        }
-        return Counter(people.values())
-
     # --- rounds
 
     async def _sample_load(self) -> None:
+        if self._record is not None:
+            self._metrics.set_dropped("record", self._record.lost)
+        if self._webhook is not None:
+            self._metrics.set_dropped("webhook", self._webhook.dropped)
         self._busyness.sample()
         self._agent.set_load(self._busyness.load)
 
@@ -345,21 +351,12 @@ class Supervisor:
         self._pool.recycle(self._settings.max_rss)
 
     async def _report(self) -> None:
-        """One line that says how everybody is, each person once."""
-        people: dict[tuple[str, str], tuple[bool, bool]] = {}
-        for room in self._pool.rooms:
-            for session in room.sessions:
-                if session.present:
-                    key = room.room, session.participant
-                    speaking_before, poor_before = people.get(key, (False, False))
-                    people[key] = (
-                        speaking_before or session.speaking,
-                        poor_before or session.poor,
-                    )
+        """One line that says how everybody is."""
+        present = people(self._pool.rooms)
         log_output.report(
-            active=len(people),
-            speaking=sum(speaking for speaking, _ in people.values()),
-            poor_quality=sum(poor for _, poor in people.values()),
+            active=len(present),
+            speaking=sum(person.speaking for person in present),
+            poor_quality=sum(person.poor for person in present),
             rooms=len(self._pool.rooms),
         )
 
@@ -394,6 +391,18 @@ class Supervisor:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _webhook(settings: Settings) -> Webhook | None:
+    if settings.webhook_url is None:
+        return None
+    return Webhook(
+        settings.webhook_url,
+        settings.api_key,
+        settings.api_secret,
+        types=settings.webhook_events,
+        state_dir=settings.state_dir,
+    )
 
 
 def _ignore_signals() -> None:

@@ -93,6 +93,11 @@ class Issues(msgspec.Struct):
             if issue.record is not None:
                 issue.record = latest.get(key, issue.record)
 
+    @property
+    def open(self) -> list[IssueKind]:
+        """The kinds that are raised now, once for each track."""
+        return [key[0] for key, issue in self._issues.items() if issue.record is not None]
+
     def observe(
         self,
         kind: IssueKind,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pmon.monitor.events import ParticipantKind, QualityLevel
+from pmon.monitor.events import IssueKind, ParticipantKind, QualityLevel
 from pmon.monitor.link import Link
 from pmon.monitor.room import RoomMonitor
 
@@ -23,6 +23,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     quality: QualityLevel
     poor: bool
     """Whether the quality is under the session's threshold."""
+    issues: list[IssueKind]
+    """Those that are open."""
 
 
 class RoomView(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ def view(room: RoomMonitor, now: float) -> RoomView:
                 talk_time_s=round(s.talk.talk_time_s(now), 3),
                 quality=s.ledger.quality.level,
                 poor=s.poor,
+                issues=s.issues.open,
             )
             for s in room.sessions.all()
         ],

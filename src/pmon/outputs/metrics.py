@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter as Counted
+from collections.abc import Collection
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from pmon.monitor.events import AnyEvent
+from pmon.monitor.events import AnyEvent, IssueRaised
+from pmon.monitor.people import Person
 
 
 class Metrics:
@@ -31,6 +34,31 @@ class Metrics:
             "Participants whom a dispatch asks to watch, and nobody does; theirs are adopted.",
             registry=self._registry if reconcile else None,
         )
+        self._speaking = Gauge(
+            "pmon_speaking", "Watched participants who speak now.", registry=self._registry
+        )
+        self._quality = Gauge(
+            "pmon_connection_quality",
+            "Watched participants by the server's verdict on their connection.",
+            ["quality", "kind"],
+            registry=self._registry,
+        )
+        self._issues_open = Gauge(
+            "pmon_issues_open",
+            "Watched participants who have such an issue now.",
+            ["issue", "kind"],
+            registry=self._registry,
+        )
+        self._issues_raised = Counter(
+            "pmon_issues_raised", "Issues by kind.", ["issue"], registry=self._registry
+        )
+        self._dropped = Counter(
+            "pmon_output_dropped",
+            "Events that an output could not deliver and never will.",
+            ["output"],
+            registry=self._registry,
+        )
+        self._dropped_before: dict[str, int] = {}
         self._rooms = Gauge("pmon_rooms", "Rooms with a session.", registry=self._registry)
         self._jobs = Counter(
             "pmon_jobs", "Jobs by what became of them.", ["result"], registry=self._registry
@@ -59,12 +87,20 @@ class Metrics:
         self._listening.labels("heard").set(heard)
         self._listening.labels("resting").set(resting)
 
-    def set_rooms(self, rooms: int, participants: Mapping[str, int]) -> None:
-        """The rooms as they are now, and their watched participants by kind."""
+    def set_rooms(self, rooms: int, people: Collection[Person]) -> None:
+        """The rooms as they are now, and the watched participants who are in them."""
         self._rooms.set(rooms)
-        self._participants.clear()
-        for kind, count in participants.items():
-            self._participants.labels(kind).set(count)
+        self._speaking.set(sum(person.speaking for person in people))
+        _set(self._participants, Counted((person.kind,) for person in people))
+        _set(self._quality, Counted((person.quality, person.kind) for person in people))
+        issues = Counted((issue, person.kind) for person in people for issue in person.issues)
+        _set(self._issues_open, issues)
+
+    def set_dropped(self, output: str, dropped: int) -> None:
+        """How many events an output has lost since the start."""
+        before = self._dropped_before.get(output, 0)
+        self._dropped_before[output] = dropped
+        self._dropped.labels(output).inc(dropped - before)
 
     def set_unwatched(self, participants: int) -> None:
         """How many nobody watches who should be watched, as of the last looks."""
@@ -85,7 +121,16 @@ class Metrics:
     def event(self, event: AnyEvent) -> None:
         """Count an event."""
         self._events.labels(event.type).inc()
+        if isinstance(event, IssueRaised):
+            self._issues_raised.labels(event.issue).inc()
 
     def render(self) -> tuple[bytes, str]:
         """The page that Prometheus scrapes, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+def _set(gauge: Gauge, counted: Counted[Any]) -> None:
+    """The whole of a gauge: what is not counted any more is not there any more."""
+    gauge.clear()
+    for labels, count in counted.items():
+        gauge.labels(*labels).set(count)
