@@ -86,7 +86,7 @@ cdef enum:
     HANGOVER_BLOCKS = 8
     HELD_BLOCKS = 20
     STARTUP_BLOCKS = 50
-    LEAST_MOVEMENT = 768       # 6 dB, of two blocks of eight bands
+    LEAST_MOVEMENT = 512       # 4 dB, of two blocks of eight bands
     EXPECTED_BLOCKS = 150      # 1.5 s, see speaking_expect
     TRUSTED_BLOCKS = 5         # 50 ms of what is expected are enough
 

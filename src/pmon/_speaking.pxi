@@ -10,8 +10,8 @@ cdef class SpeakingDetector:
     hangover at its end does not. How the stream is cut into calls of ``process`` does not matter.
 
     Noise that changes all the time and has no floor is taken for speech: voices in the background,
-    music, keys that are struck hard and ring; what begins together with a voice may be, until the
-    floor knows it, for 1.8 s at most.
+    music, keys that are struck hard and ring, rumble. What begins together with a voice, and a fan
+    that is switched on, may be until the floor knows it, for 1.9 s at most.
     """
 
     cdef speaking_t detector

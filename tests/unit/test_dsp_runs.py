@@ -15,8 +15,8 @@ from pmon.media.phrases import phrases
 Bools = npt.NDArray[np.bool_]
 BLOCK = RATE // 100
 STANDS_OUT = 3 * 48
-LEAST_MOVEMENT = 2 * 8 * 6 * 8
-"""6 dB in steps of 1/8 dB, of the sum of eight bands over two blocks."""
+LEAST_MOVEMENT = 2 * 8 * 4 * 8
+"""4 dB in steps of 1/8 dB, of the sum of eight bands over two blocks."""
 
 
 @dataclass

@@ -115,7 +115,7 @@ def test_pmon_beats_webrtc_on_voices_of_espeak() -> None:
     judged = Run("", "quick", 0.0, conditions, rates, found, {})
     best = verdicts.best_webrtc(judged)
     assert best is not None
-    assert report.of_five(judged, "pmon").dcf < 0.9 * best
+    assert report.of_five(judged, "pmon").dcf < verdicts.OF_WEBRTC * best
 
 
 def test_the_command_prints_the_table_of_the_quick_part(tmp_path: Path) -> None:
