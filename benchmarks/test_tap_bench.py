@@ -11,6 +11,7 @@ import ctypes
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -72,20 +73,27 @@ async def stock_frames(count: int, thresholds: list[float]) -> float:
     return spent / count
 
 
-def compare(thresholds: list[float]) -> tuple[float, float]:
-    """CPU seconds a frame of the native path and of the stock one, with the same meters."""
+@contextmanager
+def listening(thresholds: list[float]) -> Iterator[tuple[_tap.Meters, int]]:
+    """Meters that a stream of this handle feeds."""
     meters, handle = _tap.Meters(48_000, 1), next(handles)
     meters.listen(thresholds)
     stream = _tap.Stream(handle, None, meters)
     stream.add()
-    event = audio(handle)
-    for _ in range(40):
-        _tap.event(event)
-    assert meters.samples_per_channel == 40 * len(TONE)
-    assert meters.level_dbov == pytest.approx(-15.05, abs=0.05)
-    native = min(native_frames(event, 2000) for _ in range(TURNS))
-    stock = min(asyncio.run(stock_frames(400, thresholds)) for _ in range(TURNS))
+    yield meters, handle
     stream.remove()
+
+
+def compare(thresholds: list[float]) -> tuple[float, float]:
+    """CPU seconds a frame of the native path and of the stock one, with the same meters."""
+    with listening(thresholds) as (meters, handle):
+        event = audio(handle)
+        for _ in range(40):
+            _tap.event(event)
+        assert meters.samples_per_channel == 40 * len(TONE)
+        assert meters.level_dbov == pytest.approx(-15.05, abs=0.05)
+        native = min(native_frames(event, 2000) for _ in range(TURNS))
+        stock = min(asyncio.run(stock_frames(400, thresholds)) for _ in range(TURNS))
     return native, stock
 
 
@@ -102,12 +110,8 @@ def test_an_audio_frame_costs_a_fraction_of_the_stock_path(
         "ratio": stock / native,
         "ratio_without_speech": stock_path / native_path,
     }
-    meters, handle = _tap.Meters(48_000, 1), next(handles)
-    meters.listen([0.01])
-    stream = _tap.Stream(handle, None, meters)
-    stream.add()
-    benchmark(_tap.event, audio(handle))
-    stream.remove()
+    with listening([0.01]) as (meters, handle):
+        benchmark(_tap.event, audio(handle))
     assert meters.samples_per_channel
     assert stock / native >= 7
     assert stock_path / native_path >= 12
@@ -116,21 +120,17 @@ def test_an_audio_frame_costs_a_fraction_of_the_stock_path(
 @pytest.mark.benchmark(group="tap")
 def test_the_tap_adds_less_than_the_meters_cost(benchmark: BenchmarkFixture, tap: None) -> None:
     """Parsing, looking up, locking, timing and dropping, all but the meters' arithmetic."""
-    meters, handle = _tap.Meters(48_000, 1), next(handles)
-    meters.listen([0.01])
-    stream = _tap.Stream(handle, None, meters)
-    stream.add()
-    whole, nearly_empty = audio(handle), audio(handle, count=1)
-    _tap.event(nearly_empty)
-    assert meters.samples_per_channel == 1
-    # In short turns close together: the speed of a shared machine changes between long ones.
-    frames = whole, nearly_empty, b""
-    turns = [[native_frames(frame, 200) for frame in frames] for _ in range(200)]
-    # The call from Python is not the tap's, and the SDK makes none.
-    share = statistics.median((around - call) / (full - call) for full, around, call in turns)
-    benchmark.extra_info |= {"share_of_the_tap": share}
-    benchmark(_tap.event, nearly_empty)
-    stream.remove()
+    with listening([0.01]) as (meters, handle):
+        whole, nearly_empty = audio(handle), audio(handle, count=1)
+        _tap.event(nearly_empty)
+        assert meters.samples_per_channel == 1
+        # In short turns close together: the speed of a shared machine changes between long ones.
+        frames = whole, nearly_empty, b""
+        turns = [[native_frames(frame, 200) for frame in frames] for _ in range(200)]
+        # The call from Python is not the tap's, and the SDK makes none.
+        share = statistics.median((around - call) / (full - call) for full, around, call in turns)
+        benchmark.extra_info |= {"share_of_the_tap": share}
+        benchmark(_tap.event, nearly_empty)
     assert share < 0.5
 
 

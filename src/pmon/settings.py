@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import durationpy
 import msgspec
@@ -138,6 +138,24 @@ def _struct_field(name: str) -> msgspec.structs.FieldInfo:
 
 def _url(text: str) -> str:
     message = "should be ws://host, wss://host, http:// or https://, with an optional port and path"
+    url, host = _split(text, ("ws", "wss", "http", "https"), message)
+    if "@" in url.netloc or url.query or url.fragment:
+        raise ValueError("should have no user, password, query or fragment")
+    if not _is_host(host):
+        raise ValueError("should have a valid host name or address")
+    return text
+
+
+def _webhook_url(text: str) -> str:
+    message = "should be http://host or https://host, with an optional port, path and query"
+    url, host = _split(text, ("http", "https"), message)
+    if url.fragment or not _is_host(host):
+        raise ValueError(message)
+    return text
+
+
+def _split(text: str, schemes: tuple[str, ...], message: str) -> tuple[SplitResult, str]:
+    """The parts of a URL with one of these schemes, and its host, which is not looked at."""
     if not text.isprintable() or " " in text:
         raise ValueError(message)
     try:
@@ -145,27 +163,9 @@ def _url(text: str) -> str:
         port_is_fine = url.port is None or url.port > 0
     except ValueError:
         raise ValueError(message) from None
-    if url.scheme not in ("ws", "wss", "http", "https") or not url.hostname or not port_is_fine:
+    if url.scheme not in schemes or not url.hostname or not port_is_fine:
         raise ValueError(message)
-    if "@" in url.netloc or url.query or url.fragment:
-        raise ValueError("should have no user, password, query or fragment")
-    if not _is_host(url.hostname):
-        raise ValueError("should have a valid host name or address")
-    return text
-
-
-def _webhook_url(text: str) -> str:
-    message = "should be http://host or https://host, with an optional port, path and query"
-    try:
-        url = urlsplit(text)
-        port_is_fine = url.port is None or url.port > 0
-    except ValueError:
-        raise ValueError(message) from None
-    if not text.isprintable() or " " in text or url.fragment or not port_is_fine:
-        raise ValueError(message)
-    if url.scheme not in ("http", "https") or not url.hostname or not _is_host(url.hostname):
-        raise ValueError(message)
-    return text
+    return url, url.hostname
 
 
 def _event_types(text: str) -> frozenset[str]:

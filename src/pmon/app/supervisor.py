@@ -12,8 +12,8 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -180,26 +180,18 @@ class Supervisor:
 
     async def _start_outputs(self) -> None:
         """Raises one SettingsError for all that is wrong with where they go."""
-        problems = []
-        try:
+        problems: list[str] = []
+        with _noted(problems):
             await self._web.start()
-        except SettingsError as error:
-            problems.append(str(error))
-        try:
+        with _noted(problems):
             if self._record is not None:
                 self._record.start()
-        except SettingsError as error:
-            problems.append(str(error))
-        try:
+        with _noted(problems):
             if self._webhook is not None:
                 await self._webhook.start()
-        except SettingsError as error:
-            problems.append(str(error))
-        try:
+        with _noted(problems):
             if self._settings.trace:
                 check_folder(self._settings.trace)
-        except SettingsError as error:
-            problems.append(str(error))
         if problems:
             await self._web.aclose()
             raise SettingsError("\n".join(problems))
@@ -391,6 +383,15 @@ class Supervisor:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+@contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """What is wrong with a setting is put with the rest of it."""
+    try:
+        yield
+    except SettingsError as error:
+        problems.append(str(error))
 
 
 def _webhook(settings: Settings) -> Webhook | None:

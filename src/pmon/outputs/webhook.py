@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import sqlite3
 import time
 from collections.abc import Callable, Collection
@@ -50,7 +49,6 @@ class Webhook:
         types: Collection[str] | None = None,
         state_dir: str | None = None,
         most: int = MOST,
-        chance: random.Random | None = None,
     ) -> None:
         """``types`` are the events to send; None means all."""
         self._url = url
@@ -58,7 +56,7 @@ class Webhook:
         self._key, self._secret = api_key, api_secret
         self._types = types
         self._most = most
-        self._delivery = Delivery(most, chance=chance)
+        self._delivery = Delivery(most)
         self._spool = None if state_dir is None else Spool(state_dir)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="webhook spool")
         self._added: dict[str, Message] = {}
