@@ -56,20 +56,20 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_every_event_is_one_line(tmp_path: Path) -> None:
     out = record(tmp_path / "made" / "on the way")
-    out.start()
+    await out.start()
     for event in every_type():
         out.event(event)
     await out.aclose()
     path = tmp_path / "made" / "on the way" / NAME
     found = [msgspec.json.decode(line, type=ev.AnyEvent) for line in path.read_bytes().splitlines()]
     assert found == every_type()
-    assert out.lost == 0
+    assert out.dropped == 0
 
 
 async def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     """It says who talked to whom."""
     out = record(tmp_path / "folder")
-    out.start()
+    await out.start()
     await out.aclose()
     assert stat.S_IMODE((tmp_path / "folder" / NAME).stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o700
@@ -78,7 +78,7 @@ async def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
 async def test_a_new_day_is_a_new_file(tmp_path: Path) -> None:
     now = [DAY]
     out = record(tmp_path, utc_now=lambda: now[0])
-    out.start()
+    await out.start()
     out.event(numbered(1))
     await until(lambda: bool(ids(tmp_path / NAME)))
     now[0] += timedelta(minutes=2)
@@ -91,7 +91,7 @@ async def test_a_new_day_is_a_new_file(tmp_path: Path) -> None:
 async def test_a_line_that_a_crash_cut_spoils_no_other(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b'{"id":"i-0"}\n{"id":"i-')
     out = record(tmp_path)
-    out.start()
+    await out.start()
     out.event(numbered(1))
     await out.aclose()
     found = (tmp_path / NAME).read_bytes().splitlines()
@@ -102,7 +102,7 @@ async def test_a_line_that_a_crash_cut_spoils_no_other(tmp_path: Path) -> None:
 async def test_a_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
     """Log rotation must not make events vanish into a deleted file."""
     out = record(tmp_path)
-    out.start()
+    await out.start()
     out.event(numbered(1))
     await until(lambda: bool(ids(tmp_path / NAME)))
     (tmp_path / NAME).rename(tmp_path / "moved")
@@ -112,11 +112,11 @@ async def test_a_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
     assert ids(tmp_path / NAME) == ["i-2"]
 
 
-def test_a_folder_that_takes_no_files_stops_the_start(tmp_path: Path) -> None:
+async def test_a_folder_that_takes_no_files_stops_the_start(tmp_path: Path) -> None:
     """One hears of it at once and not when the record is needed."""
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match=r"PMON_RECORD \(--record\).*Not a directory") as caught:
-        record(tmp_path / "file" / "folder").start()
+        await record(tmp_path / "file" / "folder").start()
     assert isinstance(caught.value, SettingsError)  # so the command exits with 2
 
 
@@ -124,7 +124,7 @@ async def test_events_wait_while_the_disk_is_full(tmp_path: Path) -> None:
     """/dev/full takes every open and refuses every write, as a full disk does."""
     out = record(tmp_path)
     (tmp_path / NAME).symlink_to("/dev/full")
-    out.start()
+    await out.start()
     for n in range(1200):
         out.event(numbered(n))
     await asyncio.sleep(0.1)
@@ -132,7 +132,7 @@ async def test_events_wait_while_the_disk_is_full(tmp_path: Path) -> None:
     await until(lambda: (tmp_path / NAME).exists() and len(ids(tmp_path / NAME)) == 1200)
     await out.aclose()
     assert ids(tmp_path / NAME) == [f"i-{n}" for n in range(1200)]
-    assert out.lost == 0
+    assert out.dropped == 0
 
 
 async def test_the_newest_events_wait_and_the_others_are_counted(
@@ -141,10 +141,10 @@ async def test_the_newest_events_wait_and_the_others_are_counted(
     """Memory stays bounded however long the disk fails."""
     out = record(tmp_path, backlog=10)
     (tmp_path / NAME).symlink_to("/dev/full")
-    out.start()
+    await out.start()
     for n in range(25):
         out.event(numbered(n))
-    await until(lambda: out.lost == 15)
+    await until(lambda: out.dropped == 15)
     (tmp_path / NAME).unlink()
     await out.aclose()
     kept = ids(tmp_path / NAME)
@@ -158,23 +158,23 @@ async def test_closing_with_a_full_disk_ends_and_says_what_is_lost(
 ) -> None:
     out = record(tmp_path, retry_s=30.0)
     (tmp_path / NAME).symlink_to("/dev/full")
-    out.start()
+    await out.start()
     for n in range(3):
         out.event(numbered(n))
     await until(lambda: "cannot be written" in capsys.readouterr().out)
     started = time.monotonic()
     await out.aclose()
     assert time.monotonic() - started < 2.0
-    assert out.lost == 3
+    assert out.dropped == 3
     assert "record is incomplete" in capsys.readouterr().out
     out.event(numbered(4))
-    assert out.lost == 4
+    assert out.dropped == 4
 
 
 async def test_a_hanging_disk_holds_up_neither_events_nor_the_exit(tmp_path: Path) -> None:
     """Writing to a full pipe blocks, as a dead network file system does."""
     out = record(tmp_path)
-    out.start()
+    await out.start()
     (tmp_path / NAME).unlink()
     os.mkfifo(tmp_path / NAME)
     reader = os.open(tmp_path / NAME, os.O_RDONLY | os.O_NONBLOCK)
@@ -184,7 +184,7 @@ async def test_a_hanging_disk_holds_up_neither_events_nor_the_exit(tmp_path: Pat
         started = time.monotonic()
         await out.aclose(deadline_s=0.2)
         assert 0.1 < time.monotonic() - started < 2.0
-        assert out.lost > 0
+        assert out.dropped > 0
         [writer] = [thread for thread in threading.enumerate() if thread.name == "record"]
         assert writer.daemon
     finally:
@@ -201,14 +201,14 @@ import test_record
 from pathlib import Path
 async def main():
     out = test_record.record(Path(sys.argv[1]))
-    out.start()
+    await out.start()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
     for n in range(20):
         out.event(test_record.numbered(n))
     await asyncio.sleep(0.2)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     await out.aclose()
-    print(out.lost)
+    print(out.dropped)
 asyncio.run(main())
 """
 
@@ -231,7 +231,7 @@ def test_a_disk_that_fills_in_the_middle_of_a_line_leaves_no_half_line(tmp_path:
 async def test_two_workers_with_one_folder_mix_no_lines(tmp_path: Path) -> None:
     both = [record(tmp_path), record(tmp_path)]
     for out in both:
-        out.start()
+        await out.start()
     for n in range(300):
         for out in both:
             out.event(numbered(n))

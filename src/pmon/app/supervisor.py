@@ -12,8 +12,8 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from pmon.agent.websocket import AgentConnection, Unauthorized
 from pmon.app import messages as msg
 from pmon.app.adoption import Adoption
 from pmon.app.busyness import Busyness
+from pmon.app.outputs import Outputs, noted
 from pmon.app.pool import Pool
 from pmon.app.totals import Totals
 from pmon.app.trace import check_folder
@@ -35,8 +36,6 @@ from pmon.monitor.events import AnyEvent, ParticipantConnected, SessionEnded
 from pmon.monitor.people import people
 from pmon.outputs import log as log_output
 from pmon.outputs.metrics import Metrics
-from pmon.outputs.record import Record
-from pmon.outputs.webhook import Webhook
 from pmon.settings import Settings, SettingsError
 from pmon.web.server import WebServer
 
@@ -86,8 +85,7 @@ class Supervisor:
         self._busyness = Busyness(self._pool, self._metrics, settings.load_threshold)
         self._totals = Totals()
         self._events = log_output.EventLog(settings.log_format)
-        self._record = Record(settings.record) if settings.record else None
-        self._webhook = _webhook(settings)
+        self._outputs = Outputs(settings)
         self._web = WebServer(self, self._metrics, settings.http_host, settings.http_port)
         self._instance = secrets.token_hex(6)
         """One start of the worker: with a number behind it, an event's id is unique for ever."""
@@ -181,19 +179,16 @@ class Supervisor:
     async def _start_outputs(self) -> None:
         """Raises one SettingsError for all that is wrong with where they go."""
         problems: list[str] = []
-        with _noted(problems):
+        with noted(problems):
             await self._web.start()
-        with _noted(problems):
-            if self._record is not None:
-                self._record.start()
-        with _noted(problems):
-            if self._webhook is not None:
-                await self._webhook.start()
-        with _noted(problems):
+        with noted(problems):
             if self._settings.trace:
                 check_folder(self._settings.trace)
+        with noted(problems):
+            await self._outputs.start()
         if problems:
             await self._web.aclose()
+            await self._outputs.aclose(deadline_s=0.0)
             raise SettingsError("\n".join(problems))
 
     async def _drain(self) -> None:
@@ -207,10 +202,7 @@ class Supervisor:
             self._pool.kill()
         await self._agent.aclose()
         log_output.summary(self._totals.summary())
-        if self._webhook is not None:
-            await self._webhook.aclose()
-        if self._record is not None:
-            await self._record.aclose()
+        await self._outputs.aclose()
         await self._web.aclose()
         log.info("worker stopped")
         _ignore_signals()
@@ -319,10 +311,7 @@ class Supervisor:
         self._totals.event(event)
         self._metrics.event(event)
         self._events.event(event)
-        if self._record is not None:
-            self._record.event(event)
-        if self._webhook is not None:
-            self._webhook.event(event)
+        self._outputs.event(event)
         if isinstance(event, ParticipantConnected):
             self._adoption.somebody_came(event.room)
         elif isinstance(event, SessionEnded) and event.reason == "monitor_removed":
@@ -331,10 +320,8 @@ class Supervisor:
     # --- rounds
 
     async def _sample_load(self) -> None:
-        if self._record is not None:
-            self._metrics.set_dropped("record", self._record.lost)
-        if self._webhook is not None:
-            self._metrics.set_dropped("webhook", self._webhook.dropped)
+        for output, events in self._outputs.dropped().items():
+            self._metrics.set_dropped(output, events)
         self._busyness.sample()
         self._agent.set_load(self._busyness.load)
 
@@ -383,27 +370,6 @@ class Supervisor:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-@contextmanager
-def _noted(problems: list[str]) -> Iterator[None]:
-    """What is wrong with a setting is put with the rest of it."""
-    try:
-        yield
-    except SettingsError as error:
-        problems.append(str(error))
-
-
-def _webhook(settings: Settings) -> Webhook | None:
-    if settings.webhook_url is None:
-        return None
-    return Webhook(
-        settings.webhook_url,
-        settings.api_key,
-        settings.api_secret,
-        types=settings.webhook_events,
-        state_dir=settings.state_dir,
-    )
 
 
 def _ignore_signals() -> None:

@@ -43,12 +43,14 @@ class Record:
         self._utc_now = utc_now
         self._appender = Appender("record", backlog=backlog, retry_s=retry_s)
 
+    name = "record"
+
     @property
-    def lost(self) -> int:
+    def dropped(self) -> int:
         """Events that were not written and never will be."""
         return self._appender.lost
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Make the folder, see that it takes files, and start writing.
 
         Raises ``RecordError`` if it does not.

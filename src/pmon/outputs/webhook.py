@@ -40,6 +40,8 @@ class Webhook:
     waiting is kept in ``state_dir`` over a restart, or else in memory and lost with the process.
     """
 
+    name = "webhook"
+
     def __init__(
         self,
         url: str,
@@ -61,6 +63,7 @@ class Webhook:
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="webhook spool")
         self._added: dict[str, Message] = {}
         self._removed: list[str] = []
+        self._spool_fails = False
         self._dropped = 0
         self._wake = asyncio.Event()
         self._landed = asyncio.Event()
@@ -209,7 +212,14 @@ class Webhook:
         try:
             await self._on_disk(self._spool.change, list(added.values()), removed)
         except sqlite3.Error as error:
-            log.error("webhooks cannot be kept on disk", problem=str(error))
+            if not self._spool_fails:
+                log.error("webhooks cannot be kept on disk for now", problem=str(error))
+            # They come with the next change, unless they are taken before it.
+            self._added = added | self._added
+            self._removed = removed + self._removed
+            self._spool_fails = True
+        else:
+            self._spool_fails = False
 
     async def _on_disk(self, work: Callable[..., T], *given: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work, *given)
