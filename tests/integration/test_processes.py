@@ -108,6 +108,33 @@ async def test_a_process_that_is_too_large_is_replaced_without_a_gap(
         assert len(worker.of(kind)) == 1, kind
 
 
+@pytest.mark.system
+async def test_a_process_is_not_replaced_by_one_that_is_not_ready(
+    start_worker: StartWorker, dispatch: Dispatch, join: Join
+) -> None:
+    """On a full core the old process left before the other one was in any room."""
+    worker = await start_worker(PMON_MAX_RSS="30MiB")
+    alice = await join("alice")
+    await dispatch()
+    await worker.wait("track_published")
+    [old] = media_processes(worker)
+    await worker.wait_for(lambda line: line["message"] == "replacing a media process", 30)
+    await until(lambda: len(media_processes(worker)) == 2)
+    [successor] = set(media_processes(worker)) - {old}
+    successor.suspend()
+    await worker.wait_for(
+        lambda line: line["message"].startswith("the process is not replaced"), 30
+    )
+    await gone(successor)
+    assert media_processes(worker) == [old]
+    await alice.say(phrases()["welcome"])
+    await worker.wait("speaking_stopped")
+    assert await worker.stop() == 0
+    (ended,) = worker.of("session_ended")
+    assert ended["summary"]["coverage"]["unobserved_s"] < 1.5
+    assert joined(worker) == 1
+
+
 async def test_rooms_spread_over_the_processes_and_each_stays_in_one(
     start_worker: StartWorker, dispatch: Dispatch, join: Join, lkapi: api.LiveKitAPI, room: str
 ) -> None:
@@ -125,9 +152,16 @@ async def test_rooms_spread_over_the_processes_and_each_stays_in_one(
         assert sum(p.identity.startswith("pmon-") for p in found.participants) == 1
     assert len(media_processes(worker)) == 3
     # Each process holds two of the rooms' connections: killing one disturbs no other room.
-    media_processes(worker)[0].kill()
+    killed, *others = media_processes(worker)
+    before = len(worker.lines)
+    killed.kill()
     await until(lambda: joined(worker) >= 8)
-    assert joined(worker) == 8
+    await asyncio.sleep(3)
+    lost = [e["room"] for e in worker.lines[before:] if e["message"] == "joined the room"]
+    assert len(lost) == len(set(lost)) == 2, "each room that was lost was joined once"
+    touched = {line["room"] for line in worker.lines[before:] if "room" in line}
+    assert touched == set(lost), "nothing happened in any other room"
+    assert set(others) < set(media_processes(worker))
     assert await worker.stop() == 0
     assert len(worker.of("session_ended")) == 12
     assert len(worker.of("session_started")) == 12

@@ -35,7 +35,7 @@ class Worker:
         self._inside = inside
         """A command that runs another one in some other place, such as a network namespace."""
         kept = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH"]
-        kept += ["LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS"]
+        kept += ["LD_PRELOAD", "PYTHONMALLOC", "ASAN_OPTIONS", "UBSAN_OPTIONS"]
         self._env = {name: os.environ[name] for name in kept if name in os.environ}
         self._env |= {
             "LIVEKIT_URL": url,

@@ -142,6 +142,8 @@ static void *produce(void *state)
             size = put_message(event, 1, (const uint8_t *)&random, sizeof random);
         else if (random % 32 == 5) /* torn: no media any more */
             size = 1 + (random >> 8) % (size - 1);
+        else if (random % 32 == 9) /* a picture with one byte changed: anything may come of it */
+            event[(random >> 8) % size] = (uint8_t)(random >> 16);
         else if (random % 32 == 7) /* media that is not: refused */
             size = put_message(event, 4, (const uint8_t *)"\x08\xff\xff", 3);
         wire_kind_t kind = wire_read(event, size, &NUMBERS).kind;

@@ -49,13 +49,15 @@ class Worker:
         self.metrics = Metrics()
         self.lines: list[dict[str, Any]] = []
         monkeypatch.setattr(busyness, "log", self)
-        monkeypatch.setattr(busyness, "cpu_quota", lambda: None)
+        monkeypatch.setattr(busyness, "cpu_quota", lambda: 8.0)
         monkeypatch.setattr("pmon.app.busyness.time.monotonic", lambda: self.now)
         self.busyness = Busyness(cast(Pool, self.pool), self.metrics, 0.85)
         self.run(1.0)
 
     def info(self, message: str, **fields: Any) -> None:
         self.lines.append({"message": message, **fields})
+
+    warning = info
 
     def run(self, seconds: float, **changes: Any) -> None:
         self.pool.loads = [msgspec.structs.replace(load, **changes) for load in self.pool.loads]
@@ -76,6 +78,21 @@ def test_the_metrics_show_microphones_that_are_on(worker: Worker) -> None:
     assert 'pmon_listening{mode="heard"} 4.0' in page
     assert 'pmon_listening{mode="resting"} 16.0' in page
     assert 'pmon_process_load{process="main"}' in page
+
+
+def test_microphones_that_wait_for_too_long_are_told_of(worker: Worker) -> None:
+    """A patrol that cannot keep its promise was known to nobody but itself."""
+    worker.run(1, microphones=50, audible=50, heard=4)
+    assert "pmon_microphones_overdue 0.0" in worker.metrics.render()[0].decode()
+    worker.run(30, overdue=7)
+    worker.run(10, overdue=0)
+    worker.run(60, overdue=9)
+    assert "pmon_microphones_overdue 9.0" in worker.metrics.render()[0].decode()
+    assert worker.lines == [
+        {"message": "microphones were not heard within their 3 minutes", "microphones": 7}
+    ], "one line a minute at most"
+    worker.run(1, overdue=0)
+    assert worker.lines[1:] == [{"message": "every microphone is heard within its 3 minutes again"}]
 
 
 def test_the_load_holds_what_was_accepted_since_the_last_sample(worker: Worker) -> None:

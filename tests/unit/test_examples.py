@@ -24,7 +24,7 @@ def series() -> dict[str, set[str]]:
     metrics = Metrics()
     metrics.set_rooms(1, [Person("sip", quality="poor", issues={"connection_poor"})])
     metrics.set_load("main", 0.5)
-    metrics.set_listening(heard=1, resting=1)
+    metrics.set_listening(heard=1, resting=1, overdue=1)
     metrics.set_unwatched(1)
     metrics.set_dropped("webhook", 1)
     metrics.job("failed")

@@ -18,7 +18,7 @@ SETTINGS = Settings(api_key="key", api_secret="secret", workers=2)
 SERVER: Any = SimpleNamespace(room=None, agent_dispatch=None)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, quota: float | None) -> msg.HostLoad:
+def told(monkeypatch: pytest.MonkeyPatch, quota: float) -> msg.HostLoad:
     """The load of an idle process under a CPU limit."""
     monkeypatch.setattr("pmon.app.host.cpu_quota", lambda: quota)
     messages: list[msg.FromHost] = []
@@ -31,7 +31,7 @@ def told(monkeypatch: pytest.MonkeyPatch, quota: float | None) -> msg.HostLoad:
 
 async def test_a_process_knows_its_share_of_a_cpu_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that share half a core are full at a quarter each, so each microphone weighs more."""
-    alone = told(monkeypatch, None)
+    alone = told(monkeypatch, 8.0)
     assert told(monkeypatch, 0.5).one_more == pytest.approx(4 * alone.one_more)
     assert (alone.rooms, alone.audible, alone.looks) == (0, 0, "always")
     assert not alone.refuse_jobs

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 
 import pytest
 
 from pmon.app.load import Usage, cpu_quota, cpu_share, reported
 from pmon.monitor.listening.load import SERVER_CUT
+
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def test_usage_is_cpu_seconds_a_second() -> None:
@@ -45,15 +49,11 @@ def test_nothing_is_known_at_first() -> None:
 
 
 def test_the_least_busy_process_takes_the_next_room() -> None:
-    assert reported([0.9, 0.1], 1.0, 0.5, None) == 0.1
+    assert reported([0.9, 0.1], 1.0, 0.5, math.inf) == 0.1
 
 
 def test_it_never_reports_more_than_all() -> None:
-    assert reported([2.0], 2.0, 0.5, None) == 1.0
-
-
-def test_no_process_is_no_load() -> None:
-    assert reported([], 0.1, 0.85, None) == 0.0
+    assert reported([2.0], 2.0, 0.5, math.inf) == 1.0
 
 
 def test_a_containers_limit_counts_for_all_processes_together() -> None:
@@ -64,9 +64,9 @@ def test_a_containers_limit_counts_for_all_processes_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "quota"), [("50000 100000\n", 0.5), ("max 100000\n", None), ("nonsense", None)]
+    ("text", "quota"), [("50000 100000\n", 0.5), ("max 100000\n", CPUS), ("nonsense", CPUS)]
 )
-def test_the_quota_of_cgroup_2(tmp_path: Path, text: str, quota: float | None) -> None:
+def test_the_quota_of_cgroup_2(tmp_path: Path, text: str, quota: float) -> None:
     (tmp_path / "cpu.max").write_text(text)
     assert cpu_quota(tmp_path, tmp_path / "none") == quota
 
@@ -77,10 +77,10 @@ def test_the_least_quota_on_the_way_up_holds(tmp_path: Path) -> None:
     service = root / "system.slice" / "pmon.service"
     service.mkdir(parents=True)
     own.write_text("1:cpu:/\n0::/system.slice/pmon.service\n")
-    assert cpu_quota(root, own) is None
-    (service / "cpu.max").write_text("150000 100000\n")
+    assert cpu_quota(root, own) == CPUS
+    (service / "cpu.max").write_text("70000 100000\n")
     (root / "system.slice" / "cpu.max").write_text("max 100000\n")
-    assert cpu_quota(root, own) == 1.5
+    assert cpu_quota(root, own) == 0.7
     (root / "system.slice" / "cpu.max").write_text("50000 100000\n")
     assert cpu_quota(root, own) == 0.5
 
@@ -94,19 +94,32 @@ def test_a_group_that_is_not_seen_from_here_leaves_those_that_are(tmp_path: Path
 
 
 def test_the_media_processes_share_the_quota_and_fill_a_core_each_at_most() -> None:
-    assert cpu_share(None, 4) == 1.0
+    assert cpu_share(4.0, 4) == 1.0
     assert cpu_share(8.0, 4) == 1.0
     assert cpu_share(0.5, 1) == 0.5
     assert cpu_share(2.0, 4) == 0.5
 
 
-@pytest.mark.parametrize(("us", "quota"), [("150000\n", 1.5), ("-1\n", None)])
-def test_the_quota_of_cgroup_1(tmp_path: Path, us: str, quota: float | None) -> None:
+@pytest.mark.parametrize(("us", "quota"), [("70000\n", 0.7), ("-1\n", CPUS)])
+def test_the_quota_of_cgroup_1(tmp_path: Path, us: str, quota: float) -> None:
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(us)
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
     assert cpu_quota(tmp_path, tmp_path / "none") == quota
 
 
-def test_no_cgroups_no_quota(tmp_path: Path) -> None:
-    assert cpu_quota(tmp_path / "none") is None
+def test_without_cgroups_all_cores_are_ours(tmp_path: Path) -> None:
+    assert cpu_quota(tmp_path / "none") == CPUS
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux has it")
+def test_four_processes_on_the_one_core_of_a_cpuset_share_it(tmp_path: Path) -> None:
+    """`docker run --cpuset-cpus=0` sets no quota: each took the core for its own."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        quota = cpu_quota(tmp_path / "none")
+    finally:
+        os.sched_setaffinity(0, before)
+    assert quota == 1.0
+    assert cpu_share(quota, 4) == 0.25

@@ -30,7 +30,7 @@ def test_every_series() -> None:
     metrics.set_dropped("webhook", 2)
     metrics.set_dropped("webhook", 5)
     metrics.set_load("supervisor", 0.25)
-    metrics.set_listening(heard=4, resting=7)
+    metrics.set_listening(heard=4, resting=7, overdue=2)
     metrics.job("accepted")
     metrics.job("accepted")
     metrics.sdk_events_lost(3)
@@ -54,6 +54,7 @@ def test_every_series() -> None:
         ("pmon_process_load", (("process", "supervisor"),)): 0.25,
         ("pmon_listening", (("mode", "heard"),)): 4,
         ("pmon_listening", (("mode", "resting"),)): 7,
+        ("pmon_microphones_overdue", ()): 2,
         ("pmon_jobs_total", (("result", "accepted"),)): 2,
         ("pmon_sdk_events_lost_total", ()): 3,
         ("pmon_events_total", (("type", "session_started"),)): 1,

@@ -13,6 +13,7 @@ from pmon.app.pool import PREPARED_S, Pool
 from pmon.app.reserved import KEPT_S, PEOPLE_A_ROOM
 from pmon.app.slot import Slot
 from pmon.metadata import JobMetadata
+from pmon.monitor.view import RoomView, SessionView
 from pmon.settings import Settings
 
 ONE_MORE = 0.0006
@@ -26,7 +27,7 @@ class Place:
         name: str,
         settings: Settings,
         on_message: Callable[[Place, msg.FromHost], None],
-        on_gone: Callable[[Place], None],
+        on_gone: Callable[[Place, bool], None],
     ) -> None:
         self.slot = Slot(name)
         self.slot.ready(0.0)
@@ -49,8 +50,12 @@ class Place:
     def is_busy(self, reported: float, microphones: int = 0) -> None:
         self.says(load(reported, microphones))
 
-    def dies(self) -> None:
-        self._on_gone(self)
+    def dies(self, *, pause_s: float = 0.0) -> None:
+        assert self.slot.gone(0.0) == pause_s
+        self._on_gone(self, False)
+
+    def hands_over(self) -> None:
+        self._on_gone(self, True)
 
 
 def load(reported: float, microphones: int = 0) -> msg.HostLoad:
@@ -86,13 +91,21 @@ def places() -> list[Place]:
 
 
 @pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch, places: list[Place], clock: Clock) -> Pool:
+def told() -> list[msg.FromHost]:
+    return []
+
+
+@pytest.fixture
+def pool(
+    monkeypatch: pytest.MonkeyPatch, places: list[Place], clock: Clock, told: list[msg.FromHost]
+) -> Pool:
     def make(*args: object) -> Place:
         places.append(Place(*args))  # type: ignore[arg-type]
         return places[-1]
 
     monkeypatch.setattr("pmon.app.pool.Place", make)
-    return Pool(Settings(api_key="key", api_secret="secret", workers=2), lambda message: None)
+    settings = Settings(api_key="key", api_secret="secret", workers=2)
+    return Pool(settings, told.append)
 
 
 def start(job: str, room: str, participant: str = "ann") -> msg.StartJob:
@@ -105,6 +118,27 @@ def start(job: str, room: str, participant: str = "ann") -> msg.StartJob:
         participant_kind="standard",
         metadata=JobMetadata(),
     )
+
+
+def watched(room: str, *identities: str) -> RoomView:
+    """A room in which so many are present and watched."""
+    sessions = [
+        SessionView(
+            session=f"PS_{identity}",
+            job="AJ_1",
+            dispatch="AD_1",
+            participant=identity,
+            participant_kind="standard",
+            present=True,
+            speaking=False,
+            talk_time_s=0.0,
+            quality="excellent",
+            poor=False,
+            issues=[],
+        )
+        for identity in identities
+    ]
+    return RoomView(room=room, room_sid="RM_1", connected=True, sessions=sessions)
 
 
 def counts(places: list[Place]) -> list[int]:
@@ -172,12 +206,49 @@ def test_a_process_that_has_just_begun_anew_is_not_taken_for_idle(
         place.is_busy(0.3)
     pool.handle(start("AJ_1", "a"))
     places[0].dies()
-    assert pool.loads == [load(0.3)], "what it said of itself holds no more"
+    assert pool.loads == [load(0.3)], "what it does not do any more"
+    assert pool.shares == pytest.approx([0.3 + ONE_MORE, 0.3]), "what it has to do again"
     pool.handle(start("AJ_2", "b"))
     pool.handle(start("AJ_3", "c"))
     assert Counter(places[1].rooms) == {"b": 1, "c": 1}
     places[0].is_busy(0.0)
-    assert pool.shares[1] == pytest.approx(ONE_MORE), "its job is expected once more"
+    assert pool.shares[0] == pytest.approx(ONE_MORE), "its job is expected once more"
+
+
+def test_a_process_that_dies_again_and_again_draws_no_jobs(pool: Pool, places: list[Place]) -> None:
+    """LiveKit gives the next job to the idlest worker, and a dead process did nothing at all."""
+    for place in places:
+        place.is_busy(0.3)
+        pool.handle(start(f"AJ_{place.slot.name}", place.slot.name))
+    for place in places:
+        place.dies()
+    assert pool.shares == pytest.approx([0.3 + ONE_MORE] * 2), "one death is over in a second"
+    assert not pool.full("media-0")
+    for place in places:
+        place.dies(pause_s=1.0)
+    assert pool.shares == [1.0, 1.0]
+    assert pool.full("media-0")
+    places[0].is_busy(0.1)
+    assert pool.shares == pytest.approx([0.1 + ONE_MORE, 1.0])
+
+
+def test_nobody_counts_as_watched_whose_process_is_dead(
+    pool: Pool, places: list[Place], told: list[msg.FromHost]
+) -> None:
+    """The metrics said that all was well, until another process told of its rooms."""
+    pool.handle(start("AJ_1", "a"))
+    rooms = [watched("a", "ann"), watched("b", "bob", "eve")]
+    places[0].says(msg.HostStatus(rooms=rooms[:1]))
+    places[1].says(msg.HostStatus(rooms=rooms[1:]))
+    places[0].hands_over()
+    assert (pool.rooms, pool.unwatched) == (rooms, 0)
+    places[0].dies()
+    assert (pool.rooms, pool.unwatched) == (rooms[1:], 1)
+    assert told[-1] == msg.HostStatus(rooms=[]), "nobody has to ask for it"
+    places[0].dies(pause_s=1.0)
+    assert pool.unwatched == 1, "it has not said a word in between"
+    places[0].says(msg.HostStatus(rooms=rooms[:1]))
+    assert (pool.rooms, pool.unwatched) == (rooms, 0)
 
 
 def test_a_full_process_is_full_for_its_rooms_alone(pool: Pool, places: list[Place]) -> None:

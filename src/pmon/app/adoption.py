@@ -132,7 +132,11 @@ class Adoption:
                     self._rounds.nothing(room.name, time.monotonic())
                 elif not self._protocol.draining:
                     await self._act(look)
-        self._metrics.set_unwatched(self._rounds.unwatched)
+        self.tell_unwatched()
+
+    def tell_unwatched(self) -> None:
+        """Bring the metric up to date: by what the rounds found, and what the processes say."""
+        self._metrics.set_unwatched(self._rounds.unwatched + self._pool.unwatched)
 
     async def _act(self, look: RoomLook) -> None:
         held = self._held(look.room)

@@ -20,6 +20,8 @@ MAIN = "main"
 """This process, in the metrics."""
 LINE_S = 10.0
 """Between two lines about the load at least."""
+LATE_LINE_S = 60.0
+"""Between two about microphones that wait; one that sends nothing comes and goes."""
 RARENESS: tuple[Looks, ...] = ("always", "looks", "rare", "off")
 
 log = structlog.get_logger("pmon.worker")
@@ -61,6 +63,9 @@ class Busyness:
         self._quota = cpu_quota()
         self._told: Shed | None = None
         self._told_at = float("-inf")
+        self._late = False
+        """The last line said that microphones wait for too long."""
+        self._late_told_at = float("-inf")
 
     @property
     def load(self) -> float:
@@ -85,8 +90,10 @@ class Busyness:
         self._used = sum(usage.cores for usage in self._usage.values())
         loads = self._pool.loads
         heard, audible = sum(x.heard for x in loads), sum(x.audible for x in loads)
-        self._metrics.set_listening(heard=heard, resting=audible - heard)
+        overdue = sum(x.overdue for x in loads)
+        self._metrics.set_listening(heard=heard, resting=audible - heard, overdue=overdue)
         self._tell(now)
+        self._tell_overdue(overdue, now)
 
     def _tell(self, now: float) -> None:
         """One line when something else is shed than the last line said."""
@@ -108,6 +115,16 @@ class Busyness:
             microphones=sum(load.audible for load in loads),
             load=self.load,
         )
+
+    def _tell_overdue(self, overdue: int, now: float) -> None:
+        """Who is quiet and in nobody's ear for longer than promised must not be so in silence."""
+        if bool(overdue) == self._late or now - self._late_told_at < LATE_LINE_S:
+            return
+        self._late, self._late_told_at = bool(overdue), now
+        if overdue:
+            log.warning("microphones were not heard within their 3 minutes", microphones=overdue)
+        else:
+            log.info("every microphone is heard within its 3 minutes again")
 
     @property
     def _quarters(self) -> int:

@@ -264,12 +264,11 @@ class Host:
         rooms = [self._room(name) for name in names]
         deadline = time.monotonic() + PREPARE_S
         self._prepared |= dict.fromkeys(names, deadline + PREPARE_S)
-        # A room that is away cannot be joined; its sessions change hands all the same.
-        while not all(room.connection.connected for room in rooms):
+        while missing := sum(not room.connection.connected for room in rooms):
             if time.monotonic() >= deadline:
                 break
             await asyncio.sleep(0.1)
-        self._emit(Prepared())
+        self._emit(Prepared(missing=missing))
 
     async def _leave_and_say_so(self) -> None:
         await self.leave()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,28 +34,34 @@ class Usage:
         return (cpu_after - cpu_before) / (after - before) if after > before else 0.0
 
 
-def reported(media: Iterable[float], used: float, threshold: float, quota: float | None) -> float:
+def reported(media: Iterable[float], used: float, threshold: float, quota: float) -> float:
     """0 to 1, where reaching the threshold reads as the server's cut.
 
     ``media`` is what each media process reports of itself; the next room goes to the least busy.
-    All of them and the supervisor use so many cores, and share the ``quota`` of cores that a
-    container may have.
+    All of them and the supervisor use so many cores, and share the ``quota`` of them.
     """
-    load = min(media, default=0.0)
-    if quota is not None:
-        load = max(load, used / quota / threshold * SERVER_CUT)
-    return min(1.0, load)
+    return min(1.0, max(min(media, default=0.0), used / quota / threshold * SERVER_CUT))
 
 
-def cpu_share(quota: float | None, workers: int) -> float:
+def cpu_share(quota: float, workers: int) -> float:
     """The cores that one of so many media processes may use: its Python part fills one at most."""
-    return 1.0 if quota is None else min(1.0, quota / workers)
+    return min(1.0, quota / workers)
 
 
-def cpu_quota(
-    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
-) -> float | None:
-    """The cores that CPU limits leave us, or None without one (Linux cgroups).
+def cpu_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+    """The cores that we may use: those of the machine, or fewer by CPU limits or affinity."""
+    return min(_cpus(), _limit(root, own))
+
+
+def _cpus() -> int:
+    """Those that our threads may run on: a container may have been given some of them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _limit(root: Path, own: Path) -> float:
+    """The cores that Linux cgroups leave us; without bound if they say nothing.
 
     A container sees its own group as the root. The limit of a systemd service stands in its group
     further down, and each group above may have another: the least one holds.
@@ -64,8 +72,8 @@ def cpu_quota(
     with suppress(OSError, ValueError):  # the older layout
         quota_us = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
         period_us = int((root / "cpu" / "cpu.cfs_period_us").read_text())
-        return quota_us / period_us if quota_us > 0 else None
-    return None
+        return quota_us / period_us if quota_us > 0 else math.inf
+    return math.inf
 
 
 def _groups(root: Path, own: Path) -> list[Path]:

@@ -46,6 +46,8 @@ class MediaChild:
         self.tier = ""
         self.ready = asyncio.Event()
         self.prepared = asyncio.Event()
+        self.unprepared: int | None = None
+        """How many rooms it was to join and could not; None until it has said so."""
         self.handed_over = asyncio.Event()
         self._process = process
         self._channel = channel
@@ -105,7 +107,8 @@ class MediaChild:
                     case msg.Ready(tier=tier):
                         self.tier = tier
                         self.ready.set()
-                    case msg.Prepared():
+                    case msg.Prepared(missing=missing):
+                        self.unprepared = missing
                         self.prepared.set()
                     case msg.HandedOver():
                         self.handed_over.set()

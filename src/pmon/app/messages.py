@@ -91,6 +91,9 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Prepared(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """All rooms of ``Prepare`` are joined, or will not be soon."""
 
+    missing: int = 0
+    """How many were not."""
+
 
 class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """All checkpoints have been sent, and nothing will be said of any session any more."""

@@ -38,14 +38,15 @@ class Place:
         name: str,
         settings: Settings,
         on_message: Callable[[Place, msg.FromHost], None],
-        on_gone: Callable[[Place], None],
+        on_gone: Callable[[Place, bool], None],
     ) -> None:
         self.slot = Slot(name)
         self.process: psutil.Process | None = None
         self._settings = settings
         self._on_message = on_message
         self._on_gone = on_gone
-        """The process is gone, and what it said of itself does not hold for the next."""
+        """The process is gone, and what it said of itself does not hold for the next; and whether
+        that one watches what it watched already."""
         self._child: MediaChild | None = None
         self._successor: MediaChild | None = None
         self._draining = asyncio.Event()
@@ -144,7 +145,7 @@ class Place:
         finally:
             self._child = self.process = None
         pause_s = self.slot.gone(time.monotonic())
-        self._on_gone(self)
+        self._on_gone(self, self._successor is not None)
         if self._successor is not None:
             return "it handed over", 0.0
         if self._came_up.done() and not self._draining.is_set():
@@ -184,6 +185,14 @@ class Place:
         await _first_of(self._prepare(successor), self._draining.wait(), timeout_s=PREPARE_S)
         if old is None or old is not self._child or self._draining.is_set() or not successor.alive:
             successor.kill()  # too late, or no use
+            return
+        if successor.unprepared is None or successor.unprepared:
+            log.warning(
+                "the process is not replaced: the other one could not join its rooms in time",
+                process=self.slot.name,
+                rooms=successor.unprepared,
+            )
+            successor.kill()
             return
         self._successor = successor
         self.slot.pause()

@@ -13,6 +13,7 @@ from pmon.app import messages as msg
 from pmon.app.place import MediaError, Place
 from pmon.app.reserved import PEOPLE_A_ROOM, Reserved
 from pmon.monitor.listening.load import SERVER_CUT
+from pmon.monitor.people import people
 from pmon.monitor.view import RoomView
 from pmon.settings import Settings
 
@@ -36,7 +37,9 @@ class Pool:
         self._rooms: dict[Place, list[RoomView]] = {}
         self._loads: dict[Place, msg.HostLoad] = {}
         self._anew: set[Place] = set()
-        """Those whose process died and is replaced: it has said nothing yet."""
+        """Those whose process is gone and the next has said nothing yet."""
+        self._unwatched: dict[Place, int] = {}
+        """How many people were watched by a process that died, until the next one tells of them."""
         self._reserved = {place: Reserved() for place in self._places}
 
     @property
@@ -45,9 +48,14 @@ class Pool:
         return [room for rooms in self._rooms.values() for room in rooms]
 
     @property
+    def unwatched(self) -> int:
+        """How many people nobody watches because their process died."""
+        return sum(self._unwatched.values())
+
+    @property
     def loads(self) -> list[msg.HostLoad]:
         """How busy each process was a second ago."""
-        return list(self._loads.values())
+        return [load for place, load in self._loads.items() if place not in self._anew]
 
     @property
     def shares(self) -> list[float]:
@@ -145,6 +153,12 @@ class Pool:
         return place
 
     def _load(self, place: Place, now: float) -> float:
+        """While its process is replaced, what it had to do is still to be done.
+
+        If one dies after another, another worker had better have the next job.
+        """
+        if place in self._anew and place.slot.unsound:
+            return 1.0
         load = self._loads[place]
         return min(1.0, load.reported + load.one_more * self._reserved[place].count(now))
 
@@ -167,26 +181,36 @@ class Pool:
         self._prepared = {r: until for r, until in self._prepared.items() if until > now}
         return self._prepared
 
-    def _gone(self, place: Place) -> None:
-        """The process is gone: another one begins with its jobs, and with no load."""
-        self._loads.pop(place, None)
+    def _gone(self, place: Place, handed_over: bool) -> None:
+        """The process is gone: another one goes on with its jobs."""
         self._anew.add(place)
-        expected = sum(_microphones(job) for job in place.slot.jobs.values())
-        self._reserved[place].gone(time.monotonic(), expected)
+        if handed_over or not place.slot.jobs:
+            return
+        lost = len(people(self._rooms.get(place, [])))
+        self._unwatched[place] = max(lost, self._unwatched.get(place, 0))
+        self._rooms[place] = []
+        self._on_message(msg.HostStatus(rooms=[]))  # it would say so if it could
 
     def _heard(self, place: Place, message: msg.FromHost) -> None:
         if isinstance(message, msg.HostStatus):
             self._rooms[place] = message.rooms
+            self._unwatched.pop(place, None)
         if isinstance(message, msg.HostLoad):
-            self._loads[place] = message
-            self._anew.discard(place)
-            self._reserved[place].counted(message.microphones)
+            self._heard_load(place, message)
         if isinstance(message, msg.JobEnded):
             rooms = {*place.slot.rooms, *self._prepared_until(time.monotonic())}
             for room in [r for r, p in self._place_of_room.items() if p is place]:
                 if room not in rooms:
                     del self._place_of_room[room]
         self._on_message(message)
+
+    def _heard_load(self, place: Place, load: msg.HostLoad) -> None:
+        if place in self._anew:  # it has none of its microphones yet
+            self._anew.discard(place)
+            expected = sum(_microphones(job) for job in place.slot.jobs.values())
+            self._reserved[place].gone(time.monotonic(), expected)
+        self._loads[place] = load
+        self._reserved[place].counted(load.microphones)
 
 
 def _microphones(job: msg.StartJob) -> int:

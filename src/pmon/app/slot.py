@@ -90,6 +90,11 @@ class Slot:
         self._deaths += 1
         return BACKOFF_S[min(self._deaths - 1, len(BACKOFF_S) - 1)]
 
+    @property
+    def unsound(self) -> bool:
+        """Its processes die one after another, so that what it is given may be lost for long."""
+        return self._deaths > 1
+
     def _states_of(self, job: str) -> list[bytes] | None:
         """None if it never had a session, which says more than that it has none now."""
         states = self._states.get(job)

@@ -130,7 +130,9 @@ class Supervisor:
     def unready(self) -> str | None:
         if self._protocol.draining:
             return "draining"
-        return None if self._protocol.registered else "not registered"
+        if not self._protocol.registered:
+            return "not registered"
+        return None if self._pool.processes else "no media process"
 
     # --- life
 
@@ -303,6 +305,7 @@ class Supervisor:
                 self._metrics.sdk_events_lost(events)
             case msg.HostStatus():
                 self._metrics.set_rooms(len(self._pool.rooms), people(self._pool.rooms))
+                self._adoption.tell_unwatched()
 
     def _on_event(self, event: AnyEvent) -> None:
         self._seq += 1

@@ -132,7 +132,8 @@ class Tap:
         self._tell_lost()
 
     def _tell_lost(self) -> None:
-        lost, self._lost = _tap.counts()["lost"] - self._lost, _tap.counts()["lost"]
+        so_far = _tap.counts()["lost"]
+        lost, self._lost = so_far - self._lost, so_far
         if lost:
             log.error("events of the SDK were lost: the loop did not take them", events=lost)
             self._on_lost(lost)

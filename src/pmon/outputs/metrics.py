@@ -75,6 +75,11 @@ class Metrics:
             ["mode"],
             registry=self._registry,
         )
+        self._overdue = Gauge(
+            "pmon_microphones_overdue",
+            "Watched microphones that nobody has listened to for longer than promised.",
+            registry=self._registry,
+        )
         self._load = Gauge(
             "pmon_process_load",
             "CPU of a process in cores.",
@@ -82,10 +87,13 @@ class Metrics:
             registry=self._registry,
         )
 
-    def set_listening(self, *, heard: int, resting: int) -> None:
-        """Watched microphones that are on: decoded now, and resting on the server's word."""
+    def set_listening(self, *, heard: int, resting: int, overdue: int) -> None:
+        """Watched microphones that are on: decoded now, and resting on the server's word, and
+        those of the latter whose turn to be heard all the same is over.
+        """
         self._listening.labels("heard").set(heard)
         self._listening.labels("resting").set(resting)
+        self._overdue.set(overdue)
 
     def set_rooms(self, rooms: int, people: Collection[Person]) -> None:
         """The rooms as they are now, and the watched participants who are in them."""
