@@ -170,12 +170,18 @@ bench-speech: $(INSTALLED)  ## How well speech is found, beside other detectors;
 		--json build/speech.json $(if $(SPEECH_FLAGS),,--command 'make $@') $(SPEECH_FLAGS)
 
 .PHONY: test-system
-test-system: server sdks  ## What takes many minutes or a whole machine; a missing tool is a failure
+test-system: server sdks docs  ## What takes many minutes or a whole machine; a missing tool is a failure
 	$(MAKE) sanitize-modules
 	$(MAKE) sanitize-churn CHURN_S=120
 	$(BIN)/pytest $(IN_PAIRS) tests/integration -m "system and not alone" --durations=0 \
 		--ignore tests/integration/test_churn.py
 	$(BIN)/pytest tests/integration -m "system and alone" --durations=0
+
+.PHONY: docs
+docs: $(INSTALLED)  ## The documentation as a site in build/site
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
+	$(BIN)/python scripts/make_reference.py
+	$(BIN)/mkdocs build --quiet
 
 .PHONY: format
 format: $(INSTALLED)  ## Format the code, fix what can be fixed

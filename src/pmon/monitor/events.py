@@ -158,6 +158,7 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     present_s: float
     """Time the participant was in the room, as far as it was observed."""
     talk_time_s: float
+    """Speech, without pauses; of several microphones, the time in which there was any."""
     turns: int
     """Pauses under 0.3 s belong to a turn; its speech is told in parts all the same."""
     mean_turn_s: float | None = None
@@ -180,6 +181,7 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     level_dbov: float | None
     """Mean power of the audio inside speech, in dBov (ITU-T G.100.1); None without speech."""
     heard: Heard | None
+    """What most of the talk time rests on."""
     quality_s: dict[QualityLevel, float]
     """Seconds per connection quality level, ``unknown`` included."""
     link: LinkSummary | None = None
@@ -194,18 +196,28 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
     v: Literal[1] = 1
     id: str = ""
+    """Unique for ever: one start of the worker, and a number that rises with every event."""
     time: datetime
+    """When it happened, which may be some seconds before it was told."""
     room: str
+    """Its name."""
     room_sid: str
+    """Of this room of that name, as the server has it."""
     participant: str
+    """The identity."""
     participant_sid: str
+    """Another one after each join; empty before the first."""
     participant_kind: ParticipantKind
     track_sid: str | None = None
+    """None for what is not of one track."""
     session: str
+    """One identity in one room for one dispatch."""
     job: str | None
     """None where the worker took up by itself what no job was left for."""
     labels: dict[str, str]
+    """Those of the dispatch's metadata."""
     heard: Heard | None = None
+    """What tells of it; None for what is not about sound."""
 
     @property
     def type(self) -> str:
@@ -218,6 +230,7 @@ class SessionStarted(Event, frozen=True, kw_only=True, tag="session_started"):
 
     dispatch: str
     monitoring_type: str
+    """As the metadata has it: ``full``, ``audio``, ``video`` or ``connection``."""
 
 
 class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
@@ -275,7 +288,9 @@ class SpeakingStopped(Event, frozen=True, kw_only=True, tag="speaking_stopped"):
     """The participant's turn ended; ``time`` is the end of speech, without hangover."""
 
     turn_s: float
+    """Speech of this turn."""
     talk_time_s: float
+    """Speech of the session so far."""
 
 
 class ConnectionQuality(
@@ -283,10 +298,12 @@ class ConnectionQuality(
 ):
     """The server's verdict on the participant's connection changed.
 
-    The reason of a fall is which way packets get lost, as far as it can be told: ``uplink_loss``,
-    ``uplink_dry``, ``downlink``, ``downlink_or_video``, else ``server`` (``monitor.account`` says
-    what they mean); of a rise ``recovered``, unless losses go on. It is ``unknown`` for
-    ``participant_left``, ``nothing_published``, ``monitor_reconnecting`` and ``opted_out``.
+    The reason of a fall is which way packets get lost, as far as it can be told: ``uplink_loss``
+    (theirs get lost before the server), ``uplink_dry`` (none come at all), ``downlink`` (all comes
+    that they send, so it is what they receive), ``downlink_or_video`` (the same of their sound,
+    but the server counts pictures that they do not send, too), else ``server``. Of a rise it is
+    ``recovered``, unless losses go on. The level is ``unknown`` for ``participant_left``,
+    ``nothing_published``, ``monitor_reconnecting`` and ``opted_out``.
     """
 
     from_: QualityLevel

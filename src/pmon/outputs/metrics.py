@@ -25,7 +25,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._participants = Gauge(
             "pmon_participants",
-            "Watched participants who are in their room.",
+            "Watched participants who are in their room, by kind.",
             ["kind"],
             registry=self._registry,
         )
@@ -39,29 +39,35 @@ class Metrics:
         )
         self._quality = Gauge(
             "pmon_connection_quality",
-            "Watched participants by the server's verdict on their connection.",
+            "Watched participants by the server's verdict (quality) and by kind.",
             ["quality", "kind"],
             registry=self._registry,
         )
         self._issues_open = Gauge(
             "pmon_issues_open",
-            "Watched participants who have such an issue now.",
+            "Watched participants who have such an issue now, by issue and kind.",
             ["issue", "kind"],
             registry=self._registry,
         )
         self._issues_raised = Counter(
-            "pmon_issues_raised", "Issues by kind.", ["issue"], registry=self._registry
+            "pmon_issues_raised",
+            "Issues that were raised, by issue.",
+            ["issue"],
+            registry=self._registry,
         )
         self._dropped = Counter(
             "pmon_output_dropped",
-            "Events that an output could not deliver and never will.",
+            "Events that an output could not deliver and never will, by output.",
             ["output"],
             registry=self._registry,
         )
         self._dropped_before: dict[str, int] = {}
         self._rooms = Gauge("pmon_rooms", "Rooms with a session.", registry=self._registry)
         self._jobs = Counter(
-            "pmon_jobs", "Jobs by what became of them.", ["result"], registry=self._registry
+            "pmon_jobs",
+            "Jobs by what became of them (result).",
+            ["result"],
+            registry=self._registry,
         )
         self._events = Counter("pmon_events", "Events by type.", ["type"], registry=self._registry)
         self._lost = Counter(
@@ -71,7 +77,7 @@ class Metrics:
         )
         self._listening = Gauge(
             "pmon_listening",
-            "Watched microphones by whether they are decoded now.",
+            "Watched microphones that are on, by mode: decoded now (heard), or resting.",
             ["mode"],
             registry=self._registry,
         )
@@ -82,7 +88,7 @@ class Metrics:
         )
         self._load = Gauge(
             "pmon_process_load",
-            "CPU of a process in cores.",
+            "CPU of a process in cores, by process: main and the media processes.",
             ["process"],
             registry=self._registry,
         )
