@@ -80,17 +80,14 @@ def test_a_time_in_which_no_frames_were_to_come_is_no_freeze(how: str, gap_s: fl
     receiver = Receiver(steady(0.0, 20.0, 15.0) + steady(20.0 + gap_s, 60.0, 15.0))
     video, now = Video("camera", encrypted=False, muted=False), 0.0
     while now <= 60.0:
-        if now == 20.0:
-            match how:
-                case "mute":
-                    video.mute(True)
-                    video.mute(False)
-                case "look":
-                    video.look(False, now)
-                    video.look(True, now)
-                case "outage":
-                    video.interrupted()
-        else:
+        begins, ends = now == 20.0, now == 20.0 + gap_s
+        if begins and how == "outage":
+            video.interrupted()
+        elif (begins or ends) and how == "mute":
+            video.mute(begins)
+        elif begins or ends:
+            video.look(ends, now)
+        if how == "mute" or not 20.0 <= now < 20.0 + gap_s:
             video.read(receiver.at(now), now)
         now += 0.5
     assert video.motion.freezes == 0

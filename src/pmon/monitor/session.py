@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -196,8 +197,12 @@ class Session:
     def suspend(self, at: float) -> None:
         """The room connection broke: what hangs on it is unknown from here on."""
         self.quality("unknown", at, "monitor_reconnecting")
+        self.lose_sight(at)
+
+    def lose_sight(self, at: float, doubted_since: float = math.inf) -> None:
+        """No picture comes for a reason of our own, which may have begun ``doubted_since``."""
         for track_sid in self.ledger.video_sids():
-            self.ledger.interrupt_video(track_sid)
+            self.ledger.interrupt_video(track_sid, doubted_since)
             self.judge_video(track_sid, at)
 
     def nothing_published(self, at: float) -> None:
@@ -210,12 +215,13 @@ class Session:
         """The participant does not want to be monitored any more."""
         self.quality("unknown", at, "opted_out")
         self._tell.say_issues(self.issues.end(at, spared="session_long"), "opted_out")
-        for track_sid in self.ledger.video_sids():
-            self.video(track_sid, None, at)
-            self._video_is(self.ledger.tracks[track_sid], "unknown", at)
         for record in self.ledger.tracks.values():
             if record.mic is not None:
                 record.mic = record.mic.forgotten()
+            if record.video is not None:
+                record.video.forget()
+        for track_sid in self.ledger.video_sids():
+            self._video_is(self.ledger.tracks[track_sid], "unknown", at)
 
     def watch_tracks(self, at: float) -> None:
         """Take what the participant publishes, says and has for a quality from here on."""
