@@ -13,8 +13,8 @@ from wires import Wire
 
 from pmon.monitor import events as ev
 from pmon.monitor.account import LOSS
+from pmon.monitor.borne import SERVER_LAG_S
 from pmon.monitor.levels import ASK_S
-from pmon.monitor.path import SERVER_LAG_S
 
 LOOK_S = 5.0
 
@@ -156,6 +156,26 @@ class TestUplink:
         assert evidence["monitor_path_loss"] == pytest.approx(0.1, abs=0.02)
         assert "mos" not in evidence  # what we hear is worse than what they send
 
+    @pytest.mark.parametrize("loss", [0.021, 0.03])
+    def test_a_loss_that_cannot_make_a_link_poor_is_not_the_cause(self, loss: float) -> None:
+        """The server calls a link with as much excellent, or good at the worst."""
+        call = Call("ann", "bob")
+        call.pass_time(60)
+        call.pass_time(30, {"ann": loss})
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.reason, told.evidence["direction"]) == ("server", "unknown")
+        assert told.evidence["loss"] == pytest.approx(loss, abs=0.005)
+
+    def test_alone_in_the_room_it_may_grow_from_one_that_was_borne(self) -> None:
+        """The server made nothing of the first; it is the second of which it speaks."""
+        call = Call("ann")
+        call.pass_time(60, {"ann": 0.05})
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "uplink_loss"
+        assert call.last("ann").evidence["direction"] == "uplink"
+
     def test_lost_means_that_nothing_comes_from_them(self) -> None:
         """The server says LOST of published tracks alone: no packets and no reports."""
         call = Call("ann")
@@ -236,6 +256,21 @@ class TestOwnPath:
         assert call.reasons("ann") == ["server"]
         link = call.meeting.summary("AJ_ann").link
         assert link is None
+
+    @pytest.mark.parametrize("silent", [[], ["bob"]])
+    @pytest.mark.parametrize("level", ["good", "poor"])
+    def test_nor_for_it_when_the_server_lowers_their_level(
+        self, level: ev.QualityLevel, silent: list[str]
+    ) -> None:
+        """It has called them well with that loss for a minute: it means their downlink now."""
+        call = Call("ann", *silent)
+        call.pass_time(60, own=0.08, silent=silent)
+        call.level("ann", level)
+        told = call.last("ann")
+        assert (told.reason, told.evidence) == ("server", {"direction": "unknown"})
+        call.pass_time(60, own=0.08, silent=silent)
+        assert call.monitor.participants["ann"].account.reason == "server"
+        assert call.meeting.summary("AJ_ann").link is None
 
     def test_more_than_the_server_would_tolerate(self) -> None:
         """It has had the time to lower the level of an uplink that loses so much, and has not."""
