@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,7 @@ from wires import Wire
 from pmon.monitor import events as ev
 from pmon.monitor.account import LOSS
 from pmon.monitor.borne import SERVER_LAG_S
+from pmon.monitor.inputs import VideoReading
 from pmon.monitor.levels import ASK_S
 
 LOOK_S = 5.0
@@ -35,6 +37,7 @@ class Call:
                 for name in names
             )
         )
+        self.frames = {track.sid: 0 for track in extra}
         for name in names:
             self.meeting.job(f"AJ_{name}", name)
             self.level(name, "excellent")
@@ -53,9 +56,10 @@ class Call:
         uplink: Mapping[str, float] | None = None,
         own: float = 0.0,
         silent: Sequence[str] = (),
+        fps: float | None = None,
     ) -> None:
         """Let all but the ``silent`` talk for so long, with these losses on their uplinks and on
-        our path.
+        our path; of their cameras so many frames come, or nobody looks.
         """
         until = self.meeting.now + duration_s
         while self.meeting.now < until:
@@ -64,9 +68,19 @@ class Call:
                 lost = (uplink or {}).get(name, 0.0)
                 pps = 2.5 if name in silent else 50.0
                 wire.carry(step, 1 - (1 - lost) * (1 - own), pps=pps)
-            self.meeting.to(self.meeting.now + step)
+            for _ in range(2):
+                self.meeting.to(self.meeting.now + step / 2)
+                if fps is not None:
+                    self.see(step / 2 * fps)
             if step == LOOK_S:
                 self.look()
+
+    def see(self, frames: float) -> None:
+        """Read the counters of all cameras, of which so many more came."""
+        for sid in self.frames:
+            self.frames[sid] += round(frames)
+            reading = VideoReading(frames=self.frames[sid], freezes=0)
+            self.monitor.video(sid, reading, self.meeting.now)
 
     def level(self, name: str, level: ev.QualityLevel) -> None:
         """The server's word, and the look that the shell has at what is heard then."""
@@ -78,6 +92,14 @@ class Call:
 
     def last(self, name: str) -> ev.ConnectionQuality:
         return [e for e in self.meeting.of(ev.ConnectionQuality) if e.participant == name][-1]
+
+    def video(self, name: str) -> list[str]:
+        """The states of somebody's picture."""
+        return [e.to for e in self.meeting.of(ev.VideoState) if e.participant == name]
+
+    def picture(self, name: str) -> ev.TrackSummary:
+        tracks = self.meeting.summary(f"AJ_{name}").tracks
+        return next(track for track in tracks if track.kind == "video")
 
     def reasons(self, name: str) -> list[str]:
         told = [e for e in self.meeting.of(ev.ConnectionQuality) if e.participant == name]
@@ -349,6 +371,53 @@ class TestOwnPath:
             call.level(name, "unknown")
         call.pass_time(60, own=0.2, silent=names)
         assert call.monitor.levels.paths.own_loss is None
+
+    @pytest.mark.parametrize("own_level", ["excellent", "poor"])
+    @pytest.mark.parametrize("fps", [0.0, 3.0])
+    def test_no_picture_is_frozen_or_slow_by_it(self, fps: float, own_level: Any) -> None:
+        """What it loses of pictures is not missing at their cameras."""
+        call = Call("ann", "bob", "cleo", cameras=True)
+        call.pass_time(30, fps=15)
+        call.monitor.own_quality(own_level)
+        call.pass_time(60, own=0.5, fps=fps)
+        call.pass_time(30, fps=15)
+        assert not call.meeting.of(ev.IssueRaised)
+        assert call.video("ann")[-2:] == ["unknown", "live"]
+        picture = call.picture("ann")
+        assert (picture.freezes, picture.frozen_s) == (0, 0.0)
+
+    def test_it_neither_repairs_a_camera_nor_breaks_it_anew(self) -> None:
+        """One that froze before, and is frozen still when the own path is well again."""
+        call = Call("ann", "bob", "cleo", cameras=True)
+        call.pass_time(30, fps=15)
+        call.pass_time(20, fps=0)
+        call.pass_time(60, own=0.5, fps=0)
+        call.pass_time(30, fps=0)
+        assert call.video("ann") == ["live", "frozen", "unknown", "frozen"]
+        assert len(call.meeting.of(ev.IssueRaised)) == 3
+        assert not call.meeting.of(ev.IssueResolved)
+        call.pass_time(10, fps=15)
+        assert len(call.meeting.of(ev.IssueRaised)) == len(call.meeting.of(ev.IssueResolved)) == 3
+        picture = call.picture("ann")
+        assert picture.freezes == 1
+        assert picture.frozen_s == pytest.approx(25 + 15, abs=5.1)  # seen, before and after
+
+    def test_a_slow_camera_stays_slow_behind_it(self) -> None:
+        call = Call("ann", "bob", "cleo", cameras=True)
+        call.pass_time(30, fps=3)
+        call.pass_time(30, own=0.5, fps=2)
+        call.pass_time(60, fps=3)
+        assert call.video("ann") == ["live", "low", "unknown", "low"]
+        assert len(call.meeting.of(ev.IssueRaised)) == 3
+        assert not call.meeting.of(ev.IssueResolved)
+
+    @pytest.mark.parametrize("names", [("ann", "bob", "cleo"), ("ann",)])
+    def test_a_little_loss_hides_no_frozen_camera(self, names: tuple[str, ...]) -> None:
+        """What is missing of pictures is sent again. And of one alone it may be theirs for ever."""
+        call = Call(*names, cameras=True)
+        call.pass_time(60, own=0.08, fps=15)
+        call.pass_time(20, own=0.08, fps=0)
+        assert [e.issue for e in call.meeting.of(ev.IssueRaised)] == ["video_frozen"] * len(names)
 
     def test_it_is_not_in_the_summary_of_anybody(self) -> None:
         call = Call("ann", "bob")

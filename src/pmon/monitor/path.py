@@ -101,6 +101,14 @@ class Paths:
         """The connection is a new one, of which the server has said nothing yet."""
         self.own_level = "unknown"
 
+    @property
+    def blind(self) -> bool:
+        """Whether the own path may lose so much that pictures do not come which were sent. Where
+        less is missing it is sent again, and the pictures come.
+        """
+        suspected = self._suspected_since is not None
+        return suspected and min(self._losses.values(), default=0.0) >= TOLERATED
+
     def hears(self, identity: str) -> bool:
         """Whether what comes of them is looked at, so that the next look may tell more."""
         inbound = self._inbound.get(identity)

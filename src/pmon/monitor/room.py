@@ -407,7 +407,8 @@ class RoomMonitor:
         if reading is not None and not reading.frames and track.video and track.video.frames:
             return  # a receiver that has counted some does not forget them
         track.video = reading
-        if reading is None or self.link is Link.CONNECTED:
+        sees = self.link is Link.CONNECTED and not self.levels.paths.blind
+        if reading is None or sees:
             for session in self._watching(participant):
                 session.video(track_sid, reading, now)
 
