@@ -296,11 +296,17 @@ class Session:
     # --- speech
 
     def speech_started(self, source: str, at: float, heard: ev.Heard = "pcm") -> None:
-        """Speech began; ``heard`` is what its onset rests on."""
+        """Speech began; ``heard`` is what its onset rests on.
+
+        That a turn began earlier than was told counts, and is not told anew.
+        """
+        told = self.talk.speaking
         began_at = self.talk.start(source, at)
-        if began_at is not None:
+        if began_at is None:
+            return
+        self._conversation.started(self.participant.identity, self.id, began_at)
+        if not told:
             self._turn_heard = heard
-            self._conversation.started(self.participant.identity, self.id, began_at)
             self._tell.say_speaking(ev.SpeakingStarted, began_at, source, heard)
 
     def speech_stopped(self, source: str, at: float) -> None:
