@@ -130,6 +130,29 @@ def test_and_overlaps_with_whoever_speaks_meanwhile(meeting: Meeting) -> None:
     assert summaries[1].room.overlap_s == 1.5
 
 
+@pytest.mark.parametrize("gone", ["mute", "outage"])
+@pytest.mark.parametrize("at", [4.8, 5.0, 6.0])
+def test_speech_that_is_told_after_its_microphone_is_off_does_not_begin(
+    meeting: Meeting, at: float, gone: str
+) -> None:
+    """Nothing would end it."""
+    meeting.to(5)
+    if gone == "mute":
+        meeting.monitor.track_muted("TR_mic", True, 5.0)
+    else:
+        meeting.monitor.suspend(5.0)
+    meeting.to(max(5.0, at))
+    meeting.monitor.speech("TR_mic", 0.01, True, at)
+    meeting.to(30)
+    if gone == "mute":
+        meeting.monitor.track_muted("TR_mic", False, 30.0)
+    else:
+        meeting.monitor.resumed(30.0)
+    meeting.speak(31.0, 32.0)
+    meeting.to(60)
+    assert meeting.summary().talk_time_s == 1.0
+
+
 def test_screen_share_audio_is_not_speech(meeting: Meeting) -> None:
     track = microphone("TR_tab", source="screen_share_audio")
     meeting.monitor.track_published("ann", track, 0.0)
