@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -198,6 +197,28 @@ class TestUplink:
         assert call.last("ann").reason == "uplink_loss"
         assert call.last("ann").evidence["direction"] == "uplink"
 
+    @pytest.mark.parametrize("meanwhile", ["well", "unheard", "outage"])
+    def test_alone_in_the_room_a_loss_that_was_borne_is_over_some_time(
+        self, meanwhile: str
+    ) -> None:
+        call = Call("ann")
+        call.pass_time(60, own=0.08)
+        match meanwhile:
+            case "well":
+                call.pass_time(30)
+            case "unheard":
+                wire = call.wires.pop("ann")
+                call.pass_time(30)
+                call.wires["ann"] = wire
+                call.look()
+            case _:
+                call.monitor.suspend(call.meeting.now)
+                call.monitor.resumed(call.meeting.now)
+                call.look()
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "uplink_loss"
+
     def test_lost_means_that_nothing_comes_from_them(self) -> None:
         """The server says LOST of published tracks alone: no packets and no reports."""
         call = Call("ann")
@@ -374,7 +395,9 @@ class TestOwnPath:
 
     @pytest.mark.parametrize("own_level", ["excellent", "poor"])
     @pytest.mark.parametrize("fps", [0.0, 3.0])
-    def test_no_picture_is_frozen_or_slow_by_it(self, fps: float, own_level: Any) -> None:
+    def test_no_picture_is_frozen_or_slow_by_it(
+        self, fps: float, own_level: ev.QualityLevel
+    ) -> None:
         """What it loses of pictures is not missing at their cameras."""
         call = Call("ann", "bob", "cleo", cameras=True)
         call.pass_time(30, fps=15)
