@@ -249,16 +249,41 @@ class TestLowFps:
         assert states(meeting) == ["live", "low", "unknown", "low"]
         assert issues(meeting) == [("issue_raised", "video_low_fps", 12.0)]
 
-    def test_ten_seconds_must_be_of_one_piece(self) -> None:
+    @pytest.mark.parametrize("ticks", [True, False], ids=["no readings", "no ticks either"])
+    def test_ten_seconds_must_be_of_one_piece(self, ticks: bool) -> None:
         meeting, receiver = watched(), Receiver(steady(0.0, 200.0, 3.0))
         read(meeting, receiver, 8.0)
-        meeting.to(40.0)
+        if ticks:
+            meeting.to(42.0)
+        meeting.now = 42.0
+        meeting.monitor.video("TR_cam", receiver.at(42.0), 42.0)
         read(meeting, receiver, 50.0)
         assert states(meeting) == ["live", "low", "unknown", "low"]
         assert not meeting.of(ev.IssueRaised)
         read(meeting, receiver, 54.0)
         (raised,) = meeting.of(ev.IssueRaised)
         assert (raised.since - EPOCH).total_seconds() == 42.0
+
+    def test_nor_is_it_slow_by_what_lies_on_both_sides_of_a_gap(self) -> None:
+        frames = steady(0.0, 4.0, 15.0) + steady(4.0, 60.0, 3.0)
+        meeting, receiver = watched(), Receiver(frames)
+        read(meeting, receiver, 6.0)
+        meeting.to(14.0)
+        read(meeting, receiver, 24.0)
+        assert not meeting.of(ev.IssueRaised)
+        read(meeting, receiver, 30.0)
+        (raised,) = meeting.of(ev.IssueRaised)
+        assert (raised.since - EPOCH).total_seconds() == 16.0
+
+    def test_a_mute_ends_it(self) -> None:
+        meeting, receiver = watched(), Receiver(steady(0.0, 20.0, 3.0) + steady(20.0, 60.0, 15.0))
+        read(meeting, receiver, 20.0)
+        meeting.monitor.track_muted("TR_cam", True, 20.0)
+        meeting.to(30.0)
+        meeting.monitor.track_muted("TR_cam", False, 30.0)
+        read(meeting, receiver, 60.0)
+        assert states(meeting) == ["live", "low", "muted", "unknown", "live"]
+        assert [e.reason for e in meeting.of(ev.IssueResolved)] == ["track_muted"]
 
     def test_what_was_seen_before_an_opt_out_is_not_held_against_anybody(self) -> None:
         meeting, receiver = watched(), Receiver(steady(0.0, 20.0, 3.0) + steady(20.0, 60.0, 15.0))
@@ -362,6 +387,62 @@ def test_a_screen_that_hardly_changes_has_no_fault_and_no_freezes(fps: float) ->
     assert not issues(meeting)
     track = summary(meeting)
     assert (track.freezes, track.frozen_s, track.harmonic_fps) == (None, None, None)
+
+
+def looked(meeting: Meeting, receiver: Receiver, until: float) -> None:
+    """One look from now to then."""
+    meeting.monitor.looking("TR_cam", True, meeting.now)
+    read(meeting, receiver, until, every_s=0.5)
+    meeting.monitor.looking("TR_cam", False, meeting.now)
+
+
+def looked_at(meeting: Meeting, receiver: Receiver, outage: bool) -> None:
+    """Two looks a minute apart, which is an outage of our own or not."""
+    looked(meeting, receiver, 10.0)
+    if outage:
+        meeting.monitor.looking("TR_cam", True, 10.0)
+        meeting.monitor.suspend(10.0)
+        meeting.to(20.0)
+        meeting.monitor.resumed(20.0)
+    meeting.to(70.0)
+    looked(meeting, receiver, 82.0)
+    meeting.to(100.0)
+
+
+@pytest.mark.parametrize("outage", [True, False])
+def test_a_look_that_gets_no_frame_of_a_picture_that_was_shown_finds_it_frozen(
+    outage: bool,
+) -> None:
+    meeting = watched()
+    looked_at(meeting, Receiver(steady(0.0, 10.0, 15.0)), outage)
+    assert states(meeting) == ["live", *(["unknown"] if outage else []), "frozen"]
+    assert [e.issue for e in meeting.of(ev.IssueRaised)] == ["video_frozen"]
+
+
+@pytest.mark.parametrize("outage", [True, False])
+def test_a_look_at_a_screen_that_does_not_change_finds_it_live(outage: bool) -> None:
+    meeting = watched(camera(source="screen_share"))
+    looked_at(meeting, Receiver(steady(0.0, 10.0, 15.0)), outage)
+    assert states(meeting) == ["live", *(["unknown", "live"] if outage else [])]
+    assert not issues(meeting)
+
+
+def test_looks_that_get_no_frame_at_all_find_it_dry() -> None:
+    meeting = watched()
+    looked_at(meeting, Receiver([]), outage=False)
+    assert states(meeting) == ["dry"]
+    assert [e.issue for e in meeting.of(ev.IssueRaised)] == ["track_dry"]
+
+
+@pytest.mark.parametrize("outage", [True, False])
+def test_a_camera_that_a_look_wakes_was_not_frozen(outage: bool) -> None:
+    """Dynacast had paused it."""
+    meeting = watched()
+    receiver = Receiver(steady(0.0, 10.0, 15.0) + steady(76.0, 100.0, 15.0))
+    looked_at(meeting, receiver, outage)
+    assert states(meeting) == ["live", *(["unknown", "live"] if outage else [])]
+    track = summary(meeting)
+    assert (track.freezes, track.frozen_s) == (0, 0.0)
 
 
 def test_a_screen_that_does_not_change_after_an_outage_is_not_dry() -> None:

@@ -413,6 +413,7 @@ class Session:
             # What became of the track follows: it ends, or at the next tick it is unknown.
             record.video.unwatched()
         else:
+            self.judge_video(track_sid, at)  # nobody may have looked for a while
             record.video.read(reading, at)
             self.judge_video(track_sid, at)
 

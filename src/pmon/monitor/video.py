@@ -58,7 +58,7 @@ class Video(msgspec.Struct):
     low: bool = False
     """There were few frames when there were any last."""
     low_since: float | None = None
-    """Since when there have been few, as far as it was looked at; None while there are enough."""
+    """Since when there have been few; None while there are enough, or it was lost sight of."""
     _looking_since: float | None = None
     read_at: float | None = None
     _window_s: float = 0.0
@@ -91,7 +91,7 @@ class Video(msgspec.Struct):
     def mute(self, muted: bool) -> None:
         self._look_again()
         self.muted = muted
-        self._forget_picture()
+        self.shown = False
         self._forget_rate()
 
     def interrupted(self, doubted_since: float = math.inf) -> None:
@@ -111,7 +111,7 @@ class Video(msgspec.Struct):
     def unwatched(self) -> None:
         """The receiver is gone for a reason of our own; the next one counts from zero."""
         self.interrupted()
-        self._forget_picture()
+        self.shown = False
         self.motion.restart()
 
     def forget(self) -> None:
@@ -126,8 +126,6 @@ class Video(msgspec.Struct):
             self._lose_sight()
         if self._looking_since is None:
             self._looking_since = now
-        if self.low and self.low_since is None:
-            self.low_since = now
         elapsed_s = None if self.read_at is None else now - self.read_at
         if self.last_frame_at is None and self._lasting_s > 0:
             self.motion.hold()  # that began before it was in sight
@@ -266,9 +264,6 @@ class Video(msgspec.Struct):
         self.low = False
         self.low_since = None
         self._turning = 0
-
-    def _forget_picture(self) -> None:
-        self.shown = self._counted = False
 
     def _lose_sight(self) -> None:
         """Nobody looks for a while: what was seen stands, but what went on meanwhile is no part of
