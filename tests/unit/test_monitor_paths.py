@@ -829,12 +829,22 @@ class AnyCall(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.call = Call("ann", "bob", "cleo")
+        self.call = Call("ann", "bob", "cleo", cameras=True)
         self.told_at = 0.0
 
-    @rule(uplink=st.dictionaries(NAMES, LOSSES), own=LOSSES, duration_s=st.integers(1, 30))
-    def talk(self, uplink: dict[str, float], own: float, duration_s: int) -> None:
-        self.call.pass_time(duration_s, uplink, own)
+    @rule(
+        uplink=st.dictionaries(NAMES, LOSSES),
+        own=LOSSES,
+        duration_s=st.integers(1, 30),
+        fps=st.sampled_from([None, 0.0, 3.0, 15.0]),
+    )
+    def talk(
+        self, uplink: dict[str, float], own: float, duration_s: int, fps: float | None
+    ) -> None:
+        self.call.pass_time(duration_s, uplink, own, fps=fps)
+        if self.call.monitor.levels.paths.blind:
+            told = {event.participant: event.to for event in self.call.meeting.of(ev.VideoState)}
+            assert {"live", "low", "frozen", "dry"}.isdisjoint(told.values())
 
     @rule(name=NAMES, level=LEVELS)
     def told(self, name: str, level: ev.QualityLevel) -> None:
@@ -876,6 +886,16 @@ class AnyCall(RuleBasedStateMachine):
             assert 1 <= figure(event, "mos", 1.0) <= 4.5
             if event.reason.startswith("uplink"):
                 assert event.evidence["direction"] == "uplink"
+
+    @invariant()
+    def issues_take_turns(self) -> None:
+        opened: set[tuple[str, str]] = set()
+        for event in self.call.meeting.events:
+            if isinstance(event, ev.IssueRaised):
+                assert (event.participant, event.issue) not in opened
+                opened.add((event.participant, event.issue))
+            elif isinstance(event, ev.IssueResolved):
+                opened.remove((event.participant, event.issue))
 
     @invariant()
     def nobody_waits_for_ever(self) -> None:
