@@ -112,6 +112,8 @@ async def meeting(
 
 
 OWN_PATH = "on the way from the server to this monitor"
+HEAVY = 0.6
+"""Of a way that loses so much hardly a picture comes, though all that is missing is sent again."""
 
 
 async def test_ten_percent_lost_on_an_uplink_are_laid_to_its_owner(network: Network) -> None:
@@ -152,18 +154,27 @@ async def test_ten_percent_lost_on_an_uplink_are_laid_to_its_owner(network: Netw
 
 
 async def test_nobody_is_blamed_for_the_own_path(network: Network) -> None:
-    """Ten percent of what the server sends the monitor are lost: of both, and of neither."""
-    async with meeting(network) as m:
+    """Ten percent of what the server sends the monitor are lost: of both, and of neither. And then
+    so much that hardly a picture comes.
+    """
+    async with meeting(network, "--camera") as m:
         network.lose(0.1, sender="server", receiver="monitor")
         await m.worker.wait_for(lambda line: OWN_PATH in line["message"], within_s=90)
         (said,) = m.said(OWN_PATH)
         assert (said["level"], said["room"]) == ("WARNING", ROOM)
         assert 0.05 <= said["loss"] <= 0.15
         await asyncio.sleep(20)
+        assert [e["to"] for e in m.worker.of("video_state")] == ["live"] * 2
+        network.lose(HEAVY, sender="server", receiver="monitor")
+        await asyncio.sleep(30)
         network.lose(0, sender="server", receiver="monitor")
         await m.worker.wait_for(lambda line: "is well" in line["message"], within_s=40)
+        await asyncio.sleep(5)
         for name in ("alice", "bob"):
             assert m.changes(name) == [("excellent", "server")]
+            assert [e["to"] for e in m.worker.of("video_state", participant=name)][-2:] == [
+                *("unknown", "live")
+            ]
         assert not m.worker.of("issue_raised")
         await m.worker.stop()
         for event in m.worker.of("session_ended"):

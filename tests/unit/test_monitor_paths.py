@@ -13,8 +13,9 @@ from wires import Wire
 
 from pmon.monitor import events as ev
 from pmon.monitor.account import LOSS
+from pmon.monitor.borne import SERVER_LAG_S
+from pmon.monitor.inputs import VideoReading
 from pmon.monitor.levels import ASK_S
-from pmon.monitor.path import SERVER_LAG_S
 
 LOOK_S = 5.0
 
@@ -35,6 +36,7 @@ class Call:
                 for name in names
             )
         )
+        self.frames = {track.sid: 0 for track in extra}
         for name in names:
             self.meeting.job(f"AJ_{name}", name)
             self.level(name, "excellent")
@@ -53,9 +55,10 @@ class Call:
         uplink: Mapping[str, float] | None = None,
         own: float = 0.0,
         silent: Sequence[str] = (),
+        fps: float | None = None,
     ) -> None:
         """Let all but the ``silent`` talk for so long, with these losses on their uplinks and on
-        our path.
+        our path; of their cameras so many frames come, or nobody looks.
         """
         until = self.meeting.now + duration_s
         while self.meeting.now < until:
@@ -64,9 +67,19 @@ class Call:
                 lost = (uplink or {}).get(name, 0.0)
                 pps = 2.5 if name in silent else 50.0
                 wire.carry(step, 1 - (1 - lost) * (1 - own), pps=pps)
-            self.meeting.to(self.meeting.now + step)
+            for _ in range(2):
+                self.meeting.to(self.meeting.now + step / 2)
+                if fps is not None:
+                    self.see(step / 2 * fps)
             if step == LOOK_S:
                 self.look()
+
+    def see(self, frames: float) -> None:
+        """Read the counters of all cameras, of which so many more came."""
+        for sid in self.frames:
+            self.frames[sid] += round(frames)
+            reading = VideoReading(frames=self.frames[sid], freezes=0)
+            self.monitor.video(sid, reading, self.meeting.now)
 
     def level(self, name: str, level: ev.QualityLevel) -> None:
         """The server's word, and the look that the shell has at what is heard then."""
@@ -78,6 +91,14 @@ class Call:
 
     def last(self, name: str) -> ev.ConnectionQuality:
         return [e for e in self.meeting.of(ev.ConnectionQuality) if e.participant == name][-1]
+
+    def video(self, name: str) -> list[str]:
+        """The states of somebody's picture."""
+        return [e.to for e in self.meeting.of(ev.VideoState) if e.participant == name]
+
+    def picture(self, name: str) -> ev.TrackSummary:
+        tracks = self.meeting.summary(f"AJ_{name}").tracks
+        return next(track for track in tracks if track.kind == "video")
 
     def reasons(self, name: str) -> list[str]:
         told = [e for e in self.meeting.of(ev.ConnectionQuality) if e.participant == name]
@@ -155,6 +176,48 @@ class TestUplink:
         assert evidence["loss"] == pytest.approx(0.2, abs=0.02)
         assert evidence["monitor_path_loss"] == pytest.approx(0.1, abs=0.02)
         assert "mos" not in evidence  # what we hear is worse than what they send
+
+    @pytest.mark.parametrize("loss", [0.021, 0.03])
+    def test_a_loss_that_cannot_make_a_link_poor_is_not_the_cause(self, loss: float) -> None:
+        """The server calls a link with as much excellent, or good at the worst."""
+        call = Call("ann", "bob")
+        call.pass_time(60)
+        call.pass_time(30, {"ann": loss})
+        call.level("ann", "poor")
+        told = call.last("ann")
+        assert (told.reason, told.evidence["direction"]) == ("server", "unknown")
+        assert told.evidence["loss"] == pytest.approx(loss, abs=0.005)
+
+    def test_alone_in_the_room_it_may_grow_from_one_that_was_borne(self) -> None:
+        """The server made nothing of the first; it is the second of which it speaks."""
+        call = Call("ann")
+        call.pass_time(60, {"ann": 0.05})
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "uplink_loss"
+        assert call.last("ann").evidence["direction"] == "uplink"
+
+    @pytest.mark.parametrize("meanwhile", ["well", "unheard", "outage"])
+    def test_alone_in_the_room_a_loss_that_was_borne_is_over_some_time(
+        self, meanwhile: str
+    ) -> None:
+        call = Call("ann")
+        call.pass_time(60, own=0.08)
+        match meanwhile:
+            case "well":
+                call.pass_time(30)
+            case "unheard":
+                wire = call.wires.pop("ann")
+                call.pass_time(30)
+                call.wires["ann"] = wire
+                call.look()
+            case _:
+                call.monitor.suspend(call.meeting.now)
+                call.monitor.resumed(call.meeting.now)
+                call.look()
+        call.pass_time(10, {"ann": 0.1})
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "uplink_loss"
 
     def test_lost_means_that_nothing_comes_from_them(self) -> None:
         """The server says LOST of published tracks alone: no packets and no reports."""
@@ -237,6 +300,21 @@ class TestOwnPath:
         link = call.meeting.summary("AJ_ann").link
         assert link is None
 
+    @pytest.mark.parametrize("silent", [[], ["bob"]])
+    @pytest.mark.parametrize("level", ["good", "poor"])
+    def test_nor_for_it_when_the_server_lowers_their_level(
+        self, level: ev.QualityLevel, silent: list[str]
+    ) -> None:
+        """It has called them well with that loss for a minute: it means their downlink now."""
+        call = Call("ann", *silent)
+        call.pass_time(60, own=0.08, silent=silent)
+        call.level("ann", level)
+        told = call.last("ann")
+        assert (told.reason, told.evidence) == ("server", {"direction": "unknown"})
+        call.pass_time(60, own=0.08, silent=silent)
+        assert call.monitor.participants["ann"].account.reason == "server"
+        assert call.meeting.summary("AJ_ann").link is None
+
     def test_more_than_the_server_would_tolerate(self) -> None:
         """It has had the time to lower the level of an uplink that loses so much, and has not."""
         call = Call("ann")
@@ -314,6 +392,55 @@ class TestOwnPath:
             call.level(name, "unknown")
         call.pass_time(60, own=0.2, silent=names)
         assert call.monitor.levels.paths.own_loss is None
+
+    @pytest.mark.parametrize("own_level", ["excellent", "poor"])
+    @pytest.mark.parametrize("fps", [0.0, 3.0])
+    def test_no_picture_is_frozen_or_slow_by_it(
+        self, fps: float, own_level: ev.QualityLevel
+    ) -> None:
+        """What it loses of pictures is not missing at their cameras."""
+        call = Call("ann", "bob", "cleo", cameras=True)
+        call.pass_time(30, fps=15)
+        call.monitor.own_quality(own_level)
+        call.pass_time(60, own=0.5, fps=fps)
+        call.pass_time(30, fps=15)
+        assert not call.meeting.of(ev.IssueRaised)
+        assert call.video("ann")[-2:] == ["unknown", "live"]
+        picture = call.picture("ann")
+        assert (picture.freezes, picture.frozen_s) == (0, 0.0)
+
+    def test_it_neither_repairs_a_camera_nor_breaks_it_anew(self) -> None:
+        """One that froze before, and is frozen still when the own path is well again."""
+        call = Call("ann", "bob", "cleo", cameras=True)
+        call.pass_time(30, fps=15)
+        call.pass_time(20, fps=0)
+        call.pass_time(60, own=0.5, fps=0)
+        call.pass_time(30, fps=0)
+        assert call.video("ann") == ["live", "frozen", "unknown", "frozen"]
+        assert len(call.meeting.of(ev.IssueRaised)) == 3
+        assert not call.meeting.of(ev.IssueResolved)
+        call.pass_time(10, fps=15)
+        assert len(call.meeting.of(ev.IssueRaised)) == len(call.meeting.of(ev.IssueResolved)) == 3
+        picture = call.picture("ann")
+        assert picture.freezes == 1
+        assert picture.frozen_s == pytest.approx(25 + 15, abs=5.1)  # seen, before and after
+
+    def test_a_slow_camera_stays_slow_behind_it(self) -> None:
+        call = Call("ann", "bob", "cleo", cameras=True)
+        call.pass_time(30, fps=3)
+        call.pass_time(30, own=0.5, fps=2)
+        call.pass_time(60, fps=3)
+        assert call.video("ann") == ["live", "low", "unknown", "low"]
+        assert len(call.meeting.of(ev.IssueRaised)) == 3
+        assert not call.meeting.of(ev.IssueResolved)
+
+    @pytest.mark.parametrize("names", [("ann", "bob", "cleo"), ("ann",)])
+    def test_a_little_loss_hides_no_frozen_camera(self, names: tuple[str, ...]) -> None:
+        """What is missing of pictures is sent again. And of one alone it may be theirs for ever."""
+        call = Call(*names, cameras=True)
+        call.pass_time(60, own=0.08, fps=15)
+        call.pass_time(20, own=0.08, fps=0)
+        assert [e.issue for e in call.meeting.of(ev.IssueRaised)] == ["video_frozen"] * len(names)
 
     def test_it_is_not_in_the_summary_of_anybody(self) -> None:
         call = Call("ann", "bob")
@@ -702,12 +829,22 @@ class AnyCall(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.call = Call("ann", "bob", "cleo")
+        self.call = Call("ann", "bob", "cleo", cameras=True)
         self.told_at = 0.0
 
-    @rule(uplink=st.dictionaries(NAMES, LOSSES), own=LOSSES, duration_s=st.integers(1, 30))
-    def talk(self, uplink: dict[str, float], own: float, duration_s: int) -> None:
-        self.call.pass_time(duration_s, uplink, own)
+    @rule(
+        uplink=st.dictionaries(NAMES, LOSSES),
+        own=LOSSES,
+        duration_s=st.integers(1, 30),
+        fps=st.sampled_from([None, 0.0, 3.0, 15.0]),
+    )
+    def talk(
+        self, uplink: dict[str, float], own: float, duration_s: int, fps: float | None
+    ) -> None:
+        self.call.pass_time(duration_s, uplink, own, fps=fps)
+        if self.call.monitor.levels.paths.blind:
+            told = {event.participant: event.to for event in self.call.meeting.of(ev.VideoState)}
+            assert {"live", "low", "frozen", "dry"}.isdisjoint(told.values())
 
     @rule(name=NAMES, level=LEVELS)
     def told(self, name: str, level: ev.QualityLevel) -> None:
@@ -749,6 +886,16 @@ class AnyCall(RuleBasedStateMachine):
             assert 1 <= figure(event, "mos", 1.0) <= 4.5
             if event.reason.startswith("uplink"):
                 assert event.evidence["direction"] == "uplink"
+
+    @invariant()
+    def issues_take_turns(self) -> None:
+        opened: set[tuple[str, str]] = set()
+        for event in self.call.meeting.events:
+            if isinstance(event, ev.IssueRaised):
+                assert (event.participant, event.issue) not in opened
+                opened.add((event.participant, event.issue))
+            elif isinstance(event, ev.IssueResolved):
+                opened.remove((event.participant, event.issue))
 
     @invariant()
     def nobody_waits_for_ever(self) -> None:

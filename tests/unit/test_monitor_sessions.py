@@ -6,11 +6,13 @@ import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from room_driver import Meeting, camera, microphone, person, seconds, wanted
 
 from pmon.monitor import events as ev
 from pmon.monitor.inputs import VideoReading
+from pmon.monitor.link import Link
+from pmon.monitor.teller import SERVER
 from pmon.monitor.wants import LINK, Want
 
 
@@ -465,6 +467,13 @@ class AnyMeeting(RuleBasedStateMachine):
         self.jobs = 0
         self.tracks = 0
 
+    @initialize(under_way=st.booleans())
+    def begin(self, under_way: bool) -> None:
+        if under_way:
+            self.connect(set())
+            self.job("ann", "AD_1", 30.0, None)
+            self.join("ann", False)
+
     @rule(
         who=NAMES,
         dispatch=st.sampled_from(["AD_1", "AD_2"]),
@@ -496,6 +505,15 @@ class AnyMeeting(RuleBasedStateMachine):
     @rule(track=st.integers(1, 6), muted=st.booleans())
     def mute(self, track: int, muted: bool) -> None:
         self.meeting.monitor.track_muted(f"TR_{track}", muted, self.meeting.now)
+
+    @rule(begins=st.booleans(), late=st.floats(0, 2), how=st.sampled_from(["mute", "outage"]))
+    def speech_that_is_told_when_nobody_is_heard(self, begins: bool, late: float, how: str) -> None:
+        if how == "outage":
+            self.suspend()
+        for track in range(1, self.tracks + 1):
+            if how == "mute":
+                self.mute(track, True)
+            self.speech(track, begins, late)
 
     @rule(who=NAMES)
     def publish_camera(self, who: str) -> None:
@@ -529,6 +547,9 @@ class AnyMeeting(RuleBasedStateMachine):
 
     @rule()
     def missing(self) -> None:
+        """That is asked only while the connection is away."""
+        if self.meeting.monitor.link is Link.CONNECTED:
+            self.suspend()
         self.meeting.monitor.missing(self.meeting.now)
 
     @rule()
@@ -563,6 +584,15 @@ class AnyMeeting(RuleBasedStateMachine):
         live = {s.job for s in self.meeting.monitor.sessions.all()}
         assert not live & set(ended)
         assert len(live) + len(ended) == self.jobs
+
+    @invariant()
+    def nobody_speaks_who_is_not_heard(self) -> None:
+        monitor = self.meeting.monitor
+        for session in monitor.sessions.all():
+            assert not session.talk.sources or monitor.link is Link.CONNECTED
+            for source in session.talk.sources - {SERVER}:
+                track = session.participant.tracks.get(source)
+                assert track is None or not track.muted
 
     def teardown(self) -> None:
         self.meeting.monitor.end_all("shutdown", self.meeting.now)

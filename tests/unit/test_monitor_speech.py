@@ -91,6 +91,68 @@ def test_two_microphones_of_one_person_are_billed_once(meeting: Meeting) -> None
     assert len(meeting.of(ev.SpeakingStarted)) == 1
 
 
+def test_an_onset_that_is_told_late_counts_though_another_microphone_was_faster(
+    meeting: Meeting,
+) -> None:
+    meeting.monitor.track_published("ann", microphone("TR_two"), 0.0)
+    meeting.to(5)
+    meeting.monitor.speech("TR_mic", 0.01, True, 4.9)
+    meeting.to(5.2)
+    meeting.monitor.speech("TR_two", 0.01, True, 4.4)
+    meeting.to(6)
+    meeting.monitor.speech("TR_mic", 0.01, False, 5.5)
+    meeting.monitor.speech("TR_two", 0.01, False, 6.0)
+    (stopped,) = meeting.of(ev.SpeakingStopped)
+    assert (stopped.turn_s, stopped.talk_time_s) == (1.6, 1.6)
+    assert [seconds(e) for e in meeting.of(ev.SpeakingStarted)] == [4.9]
+    meeting.to(20)
+    summary = meeting.summary()
+    assert summary.room is not None
+    assert (summary.talk_time_s, summary.turns, summary.room.talk_s) == (1.6, 1, 1.6)
+
+
+def test_and_overlaps_with_whoever_speaks_meanwhile(meeting: Meeting) -> None:
+    meeting.monitor.track_published("ann", microphone("TR_two"), 0.0)
+    meeting.monitor.participant_joined(person("bob", microphone("TR_bob")), 0.0)
+    meeting.job("AJ_2", "bob")
+    meeting.to(5)
+    meeting.monitor.speech("TR_bob", 0.01, True, 4.0)
+    meeting.monitor.speech("TR_mic", 0.01, True, 5.0)
+    meeting.to(5.25)
+    meeting.monitor.speech("TR_two", 0.01, True, 4.5)
+    meeting.to(7)
+    for sid in ("TR_mic", "TR_two", "TR_bob"):
+        meeting.monitor.speech(sid, 0.01, False, 6.0)
+    meeting.to(20)
+    summaries = [meeting.summary("AJ_1"), meeting.summary("AJ_2")]
+    assert [summary.overlap_s for summary in summaries] == [1.5, 1.5]
+    assert summaries[1].room is not None
+    assert summaries[1].room.overlap_s == 1.5
+
+
+@pytest.mark.parametrize("gone", ["mute", "outage"])
+@pytest.mark.parametrize("at", [4.8, 5.0, 6.0])
+def test_speech_that_is_told_after_its_microphone_is_off_does_not_begin(
+    meeting: Meeting, at: float, gone: str
+) -> None:
+    """Nothing would end it."""
+    meeting.to(5)
+    if gone == "mute":
+        meeting.monitor.track_muted("TR_mic", True, 5.0)
+    else:
+        meeting.monitor.suspend(5.0)
+    meeting.to(max(5.0, at))
+    meeting.monitor.speech("TR_mic", 0.01, True, at)
+    meeting.to(30)
+    if gone == "mute":
+        meeting.monitor.track_muted("TR_mic", False, 30.0)
+    else:
+        meeting.monitor.resumed(30.0)
+    meeting.speak(31.0, 32.0)
+    meeting.to(60)
+    assert meeting.summary().talk_time_s == 1.0
+
+
 def test_screen_share_audio_is_not_speech(meeting: Meeting) -> None:
     track = microphone("TR_tab", source="screen_share_audio")
     meeting.monitor.track_published("ann", track, 0.0)
@@ -213,29 +275,36 @@ spans = st.lists(
         st.sampled_from("abc"),
         st.integers(0, 1000),
         st.integers(0, 300),
+        st.integers(0, 100),
     ),
     max_size=20,
 )
 
 
 @given(spans)
-def test_talk_time_is_the_length_of_the_union(runs: list[tuple[str, int, int]]) -> None:
-    """Checked against a brute-force union of whole seconds."""
+def test_talk_time_is_the_length_of_the_union(runs: list[tuple[str, int, int, int]]) -> None:
+    """Checked against a brute-force union of whole seconds, with onsets that are told late.
+
+    What lies before the end of a turn that was told is not billed any more.
+    """
     per_source: dict[str, int] = {}
-    edges, covered = [], set()
-    for source, gap, length in runs:
+    edges = []
+    for source, gap, length, late in runs:
         start = per_source.get(source, 0) + gap + 1
-        per_source[source] = start + length
-        edges += [(start, 1, source), (start + length, 0, source)]
-        covered |= set(range(start, start + length))
+        stop = per_source[source] = start + length
+        edges += [(min(start + late, stop), 1, source, start), (stop, 0, source, stop)]
     talk = Talk(0.0)
-    billed = 0.0
-    for at, begins, source in sorted(edges, key=lambda e: (e[0], -e[1])):
+    billed, covered, told_until = 0.0, set(), 0
+    speaking: dict[str, int] = {}
+    for _, begins, source, at in sorted(edges, key=lambda e: (e[0], -e[1])):
         if begins:
             talk.start(source, float(at))
-        else:
-            turn = talk.stop(source, float(at))
-            billed += turn.duration_s if turn else 0.0
+            speaking[source] = max(at, told_until)
+            continue
+        turn = talk.stop(source, float(at))
+        billed += turn.duration_s if turn else 0.0
+        covered |= set(range(speaking.pop(source), at))
+        told_until = told_until if speaking else at
     assert not talk.speaking
     assert talk.talk_time_s() == len(covered) == billed
 

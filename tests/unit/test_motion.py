@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from video_receiver import Receiver, steady
 
 from pmon.monitor.inputs import VideoReading
-from pmon.monitor.motion import Motion, frozen_s
-from pmon.monitor.video import Video
+from pmon.monitor.motion import NOTHING, Motion, frozen_s
+from pmon.monitor.video import FROZEN_AFTER_S, STALE_AFTER_S, Video
 
 
 def seen(receiver: Receiver, until: float, every_s: float = 2.0) -> Video:
@@ -80,22 +81,50 @@ def test_a_time_in_which_no_frames_were_to_come_is_no_freeze(how: str, gap_s: fl
     receiver = Receiver(steady(0.0, 20.0, 15.0) + steady(20.0 + gap_s, 60.0, 15.0))
     video, now = Video("camera", encrypted=False, muted=False), 0.0
     while now <= 60.0:
-        if now == 20.0:
-            match how:
-                case "mute":
-                    video.mute(True)
-                    video.mute(False)
-                case "look":
-                    video.look(False, now)
-                    video.look(True, now)
-                case "outage":
-                    video.interrupted()
-        else:
+        begins, ends = now == 20.0, now == 20.0 + gap_s
+        if begins and how == "outage":
+            video.interrupted()
+        elif (begins or ends) and how == "mute":
+            video.mute(begins)
+        elif begins or ends:
+            video.look(ends, now)
+        if how == "mute" or not 20.0 <= now < 20.0 + gap_s:
             video.read(receiver.at(now), now)
         now += 0.5
     assert video.motion.freezes == 0
     assert video.frozen_s == 0
     assert video.motion.harmonic_fps == pytest.approx(15.0, rel=0.01)
+
+
+STEPS = st.tuples(
+    st.sampled_from([2.0, 2.0, 2.0, 8.0]) | st.floats(0.5, 20.0),
+    st.sampled_from([0, 0, 30]),
+    st.sampled_from([False, False, False, True]),
+)
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_a_gap_is_neither_a_frame_nor_a_freeze(steps: list[tuple[float, int, bool]]) -> None:
+    """Readings some time apart, with new frames or without, and outages of our own in between."""
+    video, now, total = Video("camera", encrypted=False, muted=False), 0.0, 0
+    seen_s, moved_at, moves = 0.0, -math.inf, 0
+    video.read(NOTHING, now)
+    for wait_s, frames, outage in steps:
+        if outage:
+            video.interrupted()
+        elif wait_s <= STALE_AFTER_S:
+            seen_s += wait_s
+        now, total = now + wait_s, total + frames
+        video.read(VideoReading(frames=total, freezes=0), now)
+        if frames:
+            moved_at, moves = now, moves + 1
+        video.state = video.judge(now)
+        assert (video.state in ("live", "low")) <= (now - moved_at < FROZEN_AFTER_S)
+        assert (video.state == "dry") <= (not moves)
+        assert (video.state == "frozen") <= bool(moves)
+        told = video.summary()
+        assert told["freezes"] <= moves
+        assert told["frozen_s"] <= seen_s + 1e-3
 
 
 def test_another_receiver_counts_from_zero() -> None:

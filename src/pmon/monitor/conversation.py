@@ -140,7 +140,7 @@ class Conversation:
     # --- what is told
 
     def started(self, identity: str, session: str, at: float) -> None:
-        """A session says that its participant began to speak."""
+        """A session says that its participant began to speak, or did so earlier than it said."""
         self._tell(at, "started", identity, session)
 
     def stopped(self, identity: str, session: str, at: float) -> None:
@@ -251,7 +251,7 @@ class Conversation:
         self._speakers[identity] = _Speaker(
             began_at=began_at, open=heard_by | {session}, run=run | {session}
         )
-        self._marks[session] = self._own.overlap_s
+        self._marks.setdefault(session, self._own.overlap_s)
 
     def _stop(self, identity: str, session: str) -> None:
         speaker = self._speakers.get(identity)

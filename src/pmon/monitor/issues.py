@@ -26,8 +26,9 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 RULES: dict[IssueKind, Rule] = {
-    # The server judges a connection every 5 s: one more window keeps a single bad one quiet.
-    "connection_poor": Rule(raise_after_s=5.0, resolve_after_s=5.0, cooldown_s=15.0),
+    # The server judges a connection every 5 s and tells it a little late: half a window more keeps
+    # a single bad one quiet, and a single good one.
+    "connection_poor": Rule(raise_after_s=7.5, resolve_after_s=7.5, cooldown_s=15.0),
     # As long as a look at a picture waits for a frame. What they rest on is the state of a picture,
     # which asks for evidence of its own, so the first other one resolves them.
     "video_frozen": Rule(raise_after_s=9.5, resolve_after_s=0.0, cooldown_s=10.0),

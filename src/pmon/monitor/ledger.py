@@ -49,7 +49,7 @@ class TrackLedger(msgspec.Struct):
         video = None
         if track.is_video:
             video = Video(track.source, track.encrypted, track.muted)
-            video.motion.counters = track.video or video.motion.counters
+            video.found(track.video)
         return cls(
             sid=track.sid,
             kind=track.kind,
@@ -174,10 +174,10 @@ class Ledger(msgspec.Struct):
     def video_sids(self) -> list[str]:
         return [sid for sid, t in self.tracks.items() if t.video is not None and not t.gone]
 
-    def interrupt_video(self, track_sid: str) -> None:
+    def interrupt_video(self, track_sid: str, doubted_since: float) -> None:
         video = self.tracks[track_sid].video
         if video is not None:
-            video.interrupted()
+            video.interrupted(doubted_since)
 
     @property
     def heard_s(self) -> float:

@@ -10,7 +10,7 @@ from pmon.monitor.inputs import LinkReading
 from pmon.monitor.participant import Participant
 from pmon.monitor.path import Paths
 from pmon.monitor.quality import is_worse
-from pmon.monitor.reception import NOTHING
+from pmon.monitor.reception import NOTHING, WINDOW_S
 from pmon.monitor.session import Session
 
 ASK_S = 2.0
@@ -53,7 +53,12 @@ class Levels:
         self, readings: Mapping[str, dict[str, LinkReading]], rtt_s: float | None, now: float
     ) -> None:
         """What all receivers count, by identity and track sid."""
+        was_blind = self.paths.blind
         receptions = self.paths.read(readings, rtt_s, now)
+        if self.paths.blind and not was_blind:
+            for participant in self._participants.values():
+                for session in self._watching(participant):
+                    session.lose_sight(now, now - WINDOW_S)
         for identity in readings:
             participant = self._participants[identity]
             for session in self._watching(participant):

@@ -40,9 +40,14 @@ class Motion(msgspec.Struct):
         """No frames are to come for a while; the receiver stays, and goes on counting after it."""
         self._leave_out = 2 if self.counters.frames else 0
 
-    def froze(self, seconds: float) -> None:
-        """A freeze that no frame has ended, and none will: something else did."""
-        self.freezes += 1
+    @property
+    def held(self) -> bool:
+        """Whether the delays of the next reading are left out."""
+        return self._leave_out > 0
+
+    def froze(self, seconds: float, *, anew: bool) -> None:
+        """A freeze, or more of one, that the delay of no frame will tell of."""
+        self.freezes += anew
         self.frozen_s += seconds
 
     def restart(self) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from statistics import median
 
 from pmon.monitor.account import LOSS, Account, Reason, is_low, is_well
+from pmon.monitor.borne import SERVER_LAG_S, Borne
 from pmon.monitor.events import QualityLevel
 from pmon.monitor.inputs import LinkReading
 from pmon.monitor.mos import heard_mos
@@ -26,15 +27,15 @@ WELL = 0.01
 TOLERATED = 0.12
 """More than this on an uplink, and the server calls nobody excellent; with RED and FEC that takes
 9.4 %."""
+EXPLAINS: dict[QualityLevel, float] = {"good": LOSS, "poor": 0.06}
+"""With less than this on an uplink the server calls nobody so: that is what it takes of pictures.
+Of plain Opus it takes 2.5 and 7.5 %, with RED and FEC 7.5 and 22.5 %."""
 CHANCE = 3
 """Fewer may have bad uplinks at the same time."""
 PLENTY, CLEAN = 250, 0.005
 """So many packets with less lost than this, and nothing is wrong with their way."""
 DRY_S = 5.0
 """Nothing came for so long: even a pause with DTX sends something. A window of the server's."""
-SERVER_LAG_S = 15.0
-"""The server is at most so late to see a loss on somebody's uplink: two windows of 5 s, and 5 s
-until it tells."""
 
 SILENT = None
 """Stands for all together who hardly send anything, as whoever is silent does with DTX."""
@@ -47,6 +48,7 @@ class Paths:
     none, the path is well, and who does miss some has lost them before. If all do, it may be the
     path, and nobody is blamed, unless the server lowers the level of them all and not ours. It is
     the path for sure if the server lowers ours, or keeps calling those well who lose that much.
+    What it kept calling well it does not lower a level for later: see ``Borne``.
     """
 
     def __init__(self, participants: Mapping[str, Participant]) -> None:
@@ -60,6 +62,7 @@ class Paths:
         self._participants = participants
         self._inbound: dict[str, Inbound] = {}
         self._suspected_since: float | None = None
+        self._borne = Borne()
         self._losses: dict[str | None, float] = {}
         """The loss of everybody of whom enough was sent lately, and of the ``SILENT``."""
         self._heads = 0
@@ -73,13 +76,15 @@ class Paths:
         Gives what was received of each since the last time, unless that tells of the own path.
         """
         self.rtt_s = rtt_s
-        got = {}
+        got: dict[str, Reception] = {}
         for name in readings.keys() | self._inbound.keys():
             inbound = self._inbound.setdefault(name, Inbound())
             got[name] = inbound.read(readings.get(name, {}), now)
             if inbound.over:
                 del self._inbound[name]
         self._weigh()
+        self._bear(now)
+        self._borne.over(got.keys() - self._inbound.keys())
         self._judge_own(now)
         return {} if self._suspected_since is not None else got
 
@@ -88,12 +93,21 @@ class Paths:
         has told to a connection that comes back.
         """
         self._inbound.clear()
+        self._borne.forget()
         self._weigh()
         self.rtt_s = self._suspected_since = self.own_loss = None
 
     def rejoined(self) -> None:
         """The connection is a new one, of which the server has said nothing yet."""
         self.own_level = "unknown"
+
+    @property
+    def blind(self) -> bool:
+        """Whether the own path may lose so much that pictures do not come which were sent. Where
+        less is missing it is sent again, and the pictures come.
+        """
+        suspected = self._suspected_since is not None
+        return suspected and min(self._losses.values(), default=0.0) >= TOLERATED
 
     def hears(self, identity: str) -> bool:
         """Whether what comes of them is looked at, so that the next look may tell more."""
@@ -128,7 +142,7 @@ class Paths:
         theirs = self._uplink_loss(participant.identity)
         if theirs is None:
             return "server"
-        if theirs >= LOSS:
+        if theirs >= EXPLAINS[participant.quality]:
             return "uplink_loss"
         clean = got.expected >= PLENTY and got.lost < CLEAN * got.expected
         if fell and clean and inbound.steady_s >= SERVER_LAG_S:
@@ -152,7 +166,7 @@ class Paths:
         """The loss of theirs that the own path cannot explain; None if that cannot be told."""
         losses = dict(self._losses)
         theirs = losses.pop(identity, None)
-        if theirs is None or (not losses and theirs >= LOSS and is_low(self.own_level)):
+        if theirs is None or (not losses and self._suspected_since is not None):
             return None
         path = self._path_loss(losses)
         return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
@@ -171,6 +185,16 @@ class Paths:
         if loss is not None:
             self._losses[SILENT] = loss
 
+    def _bear(self, now: float) -> None:
+        """Take note of what the server finds nothing wrong with."""
+        for name, inbound in self._inbound.items():
+            if inbound.loss is None:
+                continue
+            if inbound.loss < WELL:
+                self._borne.over([name])
+            elif inbound.loss >= LOSS and is_well(self._level(name)):
+                self._borne.see(name, inbound.loss, now)
+
     def _path_loss(self, losses: Mapping[str | None, float]) -> float:
         """What the own path loses at most, if these are the losses of all who are heard.
 
@@ -183,8 +207,12 @@ class Paths:
         return median(well) if well else 0.0
 
     def _well(self, losses: Mapping[str | None, float]) -> list[float]:
-        """What those miss who the server finds well."""
-        return [loss for name, loss in losses.items() if is_well(self._level(name))]
+        """What those miss who the server finds well, or does not any more for another reason."""
+        return [
+            loss
+            for name, loss in losses.items()
+            if is_well(self._level(name)) or self._borne.bears(name, loss)
+        ]
 
     def _level(self, identity: str | None) -> QualityLevel:
         if identity is SILENT:

@@ -305,9 +305,15 @@ class RoomMonitor:
     # --- what is measured
 
     def speech(self, track_sid: str, threshold: float, speaking: bool, at: float) -> None:
-        """A meter found that speech began or ended at ``at``."""
+        """A meter found that speech began or ended at ``at``.
+
+        Of a track that is muted by now, or while the connection is down, no speech begins: nothing
+        would end it. That loses what was said just before, and heard only after it.
+        """
         participant, track = self._track(track_sid)
-        if participant is not None and track is not None:
+        if participant is None or track is None:
+            return
+        if not speaking or (self.link is Link.CONNECTED and not track.muted):
             self._speech.metered(participant, track, threshold, speaking, at)
 
     def audio(self, track_sid: str, reading: AudioReading) -> None:
@@ -339,7 +345,8 @@ class RoomMonitor:
 
     def speakers(self, identities: Iterable[str], now: float) -> None:
         """The server's speaker event: those who began or grew louder."""
-        self._speech.told(self.participants.values(), set(identities), now)
+        if self.link is Link.CONNECTED:
+            self._speech.told(self.participants.values(), set(identities), now)
 
     def listening(self, track_sid: str, rests_on: ev.Heard, now: float) -> None:
         """A microphone rests on this from now on: ``pcm`` as the first frame comes after it was
@@ -407,7 +414,8 @@ class RoomMonitor:
         if reading is not None and not reading.frames and track.video and track.video.frames:
             return  # a receiver that has counted some does not forget them
         track.video = reading
-        if reading is None or self.link is Link.CONNECTED:
+        sees = self.link is Link.CONNECTED and not self.levels.paths.blind
+        if reading is None or sees:
             for session in self._watching(participant):
                 session.video(track_sid, reading, now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -196,8 +197,12 @@ class Session:
     def suspend(self, at: float) -> None:
         """The room connection broke: what hangs on it is unknown from here on."""
         self.quality("unknown", at, "monitor_reconnecting")
+        self.lose_sight(at)
+
+    def lose_sight(self, at: float, doubted_since: float = math.inf) -> None:
+        """No picture comes for a reason of our own, which may have begun ``doubted_since``."""
         for track_sid in self.ledger.video_sids():
-            self.ledger.interrupt_video(track_sid)
+            self.ledger.interrupt_video(track_sid, doubted_since)
             self.judge_video(track_sid, at)
 
     def nothing_published(self, at: float) -> None:
@@ -210,12 +215,13 @@ class Session:
         """The participant does not want to be monitored any more."""
         self.quality("unknown", at, "opted_out")
         self._tell.say_issues(self.issues.end(at, spared="session_long"), "opted_out")
-        for track_sid in self.ledger.video_sids():
-            self.video(track_sid, None, at)
-            self._video_is(self.ledger.tracks[track_sid], "unknown", at)
         for record in self.ledger.tracks.values():
             if record.mic is not None:
                 record.mic = record.mic.forgotten()
+            if record.video is not None:
+                record.video.forget()
+        for track_sid in self.ledger.video_sids():
+            self._video_is(self.ledger.tracks[track_sid], "unknown", at)
 
     def watch_tracks(self, at: float) -> None:
         """Take what the participant publishes, says and has for a quality from here on."""
@@ -290,11 +296,17 @@ class Session:
     # --- speech
 
     def speech_started(self, source: str, at: float, heard: ev.Heard = "pcm") -> None:
-        """Speech began; ``heard`` is what its onset rests on."""
+        """Speech began; ``heard`` is what its onset rests on.
+
+        That a turn began earlier than was told counts, and is not told anew.
+        """
+        told = self.talk.speaking
         began_at = self.talk.start(source, at)
-        if began_at is not None:
+        if began_at is None:
+            return
+        self._conversation.started(self.participant.identity, self.id, began_at)
+        if not told:
             self._turn_heard = heard
-            self._conversation.started(self.participant.identity, self.id, began_at)
             self._tell.say_speaking(ev.SpeakingStarted, began_at, source, heard)
 
     def speech_stopped(self, source: str, at: float) -> None:
@@ -401,6 +413,7 @@ class Session:
             # What became of the track follows: it ends, or at the next tick it is unknown.
             record.video.unwatched()
         else:
+            self.judge_video(track_sid, at)  # nobody may have looked for a while
             record.video.read(reading, at)
             self.judge_video(track_sid, at)
 

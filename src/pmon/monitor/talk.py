@@ -46,16 +46,19 @@ class Talk(msgspec.Struct):
         return frozenset(self._open)
 
     def start(self, source: str, at: float) -> float | None:
-        """A run began on ``source``. Returns when the turn began, if one began with it."""
-        began = not self._open
+        """A run began on ``source``. Returns when the turn began, if that is news."""
+        # An onset is dated back, so it may lie before the end of the turn before or the session,
+        # and before the onset that another microphone told first.
+        began_at = max(at, self._billed_until, self.since)
+        is_news = not self._open or began_at < self._started_at
+        if not self._open:
+            self._latest_end = began_at
         self._open.add(source)
-        if not began:
+        if not is_news:
             return None
-        # An onset is dated back, so it may lie before the end of the turn before or the session.
-        self._started_at = max(at, self._billed_until, self.since)
-        self._latest_end = self._started_at
-        self._goes_on = self._started_at - self._billed_until < TURN_GAP_S
-        return self._started_at
+        self._started_at = began_at
+        self._goes_on = began_at - self._billed_until < TURN_GAP_S
+        return began_at
 
     def stop(self, source: str, at: float) -> Turn | None:
         """The run on ``source`` ended. Returns the turn, if it ended with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -51,8 +52,13 @@ class Video(msgspec.Struct):
     last_frame_at: float | None = None
     seen: bool = False
     """Whether the receiver was ever asked, so that its counters mean something."""
+    shown: bool = False
+    """There was a picture since the receiver was opened or the track unmuted: without another
+    frame it is frozen, not dry."""
+    low: bool = False
+    """There were few frames when there were any last."""
     low_since: float | None = None
-    """Since when there have been few frames; None while there are enough, or nobody knows."""
+    """Since when there have been few; None while there are enough, or it was lost sight of."""
     _looking_since: float | None = None
     read_at: float | None = None
     _window_s: float = 0.0
@@ -63,6 +69,14 @@ class Video(msgspec.Struct):
     resting: bool = False
     """Between two looks: what the last one found stands."""
     _look_at: float | None = None
+    _counted: bool = False
+    """The freeze that lasts was counted when it was lost sight of."""
+
+    def found(self, reading: VideoReading | None) -> None:
+        """The receiver is older than the session: what it counted by now is not the session's."""
+        if reading is not None:
+            self.motion.counters = reading
+            self.shown = reading.frames > 0
 
     def look(self, looking: bool, now: float) -> None:
         """A look begins or ends; one that lasts longer than a look is watching."""
@@ -75,35 +89,55 @@ class Video(msgspec.Struct):
             self._looking_since = now
 
     def mute(self, muted: bool) -> None:
-        self.muted = muted
         self._look_again()
+        self.muted = muted
+        self.shown = False
         self._forget_rate()
 
-    def interrupted(self) -> None:
-        """Nothing is received for a while; the receiver stays, and so do its counters."""
-        self._forget_looks()
+    def interrupted(self, doubted_since: float = math.inf) -> None:
+        """Nothing is received for a while; the receiver stays, and so do its counters.
+
+        What is wrong with the picture only ``doubted_since`` may be of our own making.
+        """
+        if self.still_since is not None and self.still_since > doubted_since:
+            self.read_at = None  # this freeze is not counted
+        if self.low_since is not None and self.low_since > doubted_since:
+            self._forget_rate()
+        # What looks have found does not stand any more.
+        self.resting = False
+        self._look_at = None
+        self._lose_sight()
 
     def unwatched(self) -> None:
         """The receiver is gone for a reason of our own; the next one counts from zero."""
-        self._forget_looks()
+        self.interrupted()
+        self.shown = False
         self.motion.restart()
+
+    def forget(self) -> None:
+        """Its owner does not want to be judged by what was seen."""
+        self.unwatched()
+        self._forget_rate()
 
     def read(self, reading: VideoReading, now: float) -> None:
         """Take the running totals of the receiver."""
         if self.read_at is not None and now - self.read_at > STALE_AFTER_S:
             # Nobody has looked meanwhile: frames are missed from here on, not since the last.
-            self._end_freeze()
-            self.last_frame_at = None if self.last_frame_at is None else now
-            self._looking_since = now
-            self._begin_window()
-            self.read_at = None
+            self._lose_sight()
         if self._looking_since is None:
             self._looking_since = now
         elapsed_s = None if self.read_at is None else now - self.read_at
+        if self.last_frame_at is None and self._lasting_s > 0:
+            self.motion.hold()  # that began before it was in sight
+        held = self.motion.held
         new = self.motion.take(reading, elapsed_s)
         self.seen = True
         if new:
+            if held:  # else the receiver tells how long they took
+                self._end_freeze()
             self.last_frame_at = now
+            self.shown = True
+            self._counted = False
         if elapsed_s:
             self._window_s += elapsed_s
             self._window_frames += new
@@ -119,17 +153,18 @@ class Video(msgspec.Struct):
             return "muted"
         if self.resting or self._in_look(now):
             return self._found()
-        if self._looking_since is None or self.read_at is None:
+        if self.still_since is None or self.read_at is None:
             return "unknown"
         if now - self.read_at > STALE_AFTER_S:
             return "unknown"
-        if self.last_frame_at is None:
-            return "dry" if self.read_at - self._looking_since >= DRY_AFTER_S else "unknown"
+        still_s = self.read_at - self.still_since
+        if not self.shown:
+            return "dry" if still_s >= DRY_AFTER_S else "unknown"
         if self.source in SCREEN:
             return "live"
-        if self.read_at - self.last_frame_at >= FROZEN_AFTER_S:
+        if still_s >= FROZEN_AFTER_S:
             return "frozen"
-        return "live" if self.low_since is None else "low"
+        return "unknown" if self.last_frame_at is None else self._moving
 
     @property
     def still_since(self) -> float | None:
@@ -150,7 +185,7 @@ class Video(msgspec.Struct):
         if counters.width:
             told |= {"width": counters.width, "height": counters.height}
         if self.source not in SCREEN:
-            freezes = motion.freezes + (self._lasting_s > 0)
+            freezes = motion.freezes + (self._lasting_s > 0 and not self._counted)
             told |= {"freezes": freezes, "frozen_s": round(self.frozen_s, 3)}
             if motion.harmonic_fps is not None:
                 told["harmonic_fps"] = round(motion.harmonic_fps, 1)
@@ -159,21 +194,33 @@ class Video(msgspec.Struct):
     def end(self) -> None:
         """The track is gone."""
         self._end_freeze()
-        self.last_frame_at = None
+        self.last_frame_at = self.read_at = None
 
     # --- inside
 
     @property
+    def _moving(self) -> VideoStateName:
+        return "low" if self.low else "live"
+
+    @property
     def _lasting_s(self) -> float:
-        """How long the picture has been frozen, as far as it was looked at; 0 if it is not."""
-        if self.read_at is None or self.last_frame_at is None or self.source in SCREEN:
+        """How long the picture has been frozen, as far as it was looked at; 0 if it is not.
+
+        One that does not move once it is in sight again is, but for looks: those wake the camera.
+        """
+        if self.read_at is None or self.still_since is None:
             return 0.0
-        still_s = self.read_at - self.last_frame_at
+        if self.muted or self.source in SCREEN:
+            return 0.0
+        if self.last_frame_at is None and (not self.shown or self._look_at is not None):
+            return 0.0
+        still_s = self.read_at - self.still_since
         return still_s if still_s >= FROZEN_AFTER_S else 0.0
 
     def _end_freeze(self) -> None:
         if self._lasting_s > 0:
-            self.motion.froze(self._lasting_s)
+            self.motion.froze(self._lasting_s, anew=not self._counted)
+            self._counted = True
 
     def _in_look(self, now: float) -> bool:
         return self._look_at is not None and now - self._look_at <= LOOK_S + FROZEN_AFTER_S
@@ -184,12 +231,10 @@ class Video(msgspec.Struct):
         if self.resting or self.still_since is None or self.read_at is None:
             return was
         if self.read_at - self.still_since >= LOOK_S:
-            if self.source in SCREEN and was != "unknown":
-                return was
-            return "dry" if was in ("unknown", "dry") else "frozen"
-        if self.last_frame_at is None:
-            return was
-        return "live" if self.low_since is None else "low"
+            if not self.shown:
+                return "dry"
+            return "live" if self.source in SCREEN else "frozen"
+        return was if self.last_frame_at is None else self._moving
 
     def _rate(self, now: float) -> None:
         """Reckon the frames a second of what was just read, and whether they are few.
@@ -201,30 +246,32 @@ class Video(msgspec.Struct):
         self._begin_window()
         if not fps or self.source in SCREEN:
             return
-        low = self.low_since is not None
-        if (fps < (NOT_LOW_FPS if low else LOW_FPS)) == low:
+        if (fps < (NOT_LOW_FPS if self.low else LOW_FPS)) == self.low:
             self._turning = 0
             return
         self._turning += 1
         if self._turning == 1:
             self._turned_at = began_at
         if self._turning == RUNNING:
-            self.low_since = None if low else self._turned_at
+            self.low = not self.low
+            self.low_since = self._turned_at if self.low else None
             self._turning = 0
 
     def _begin_window(self) -> None:
         self._window_s, self._window_frames = 0.0, 0
 
     def _forget_rate(self) -> None:
+        self.low = False
         self.low_since = None
         self._turning = 0
 
-    def _forget_looks(self) -> None:
-        """What they found does not stand any more."""
-        self.resting = False
-        self._look_at = None
+    def _lose_sight(self) -> None:
+        """Nobody looks for a while: what was seen stands, but what went on meanwhile is no part of
+        what is seen from then on.
+        """
         self._look_again()
-        self._forget_rate()
+        self.low_since = None
+        self._turning = 0
 
     def _look_again(self) -> None:
         self._end_freeze()
