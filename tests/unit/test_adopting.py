@@ -20,6 +20,7 @@ class FakePool:
     """Media processes that do as they are told."""
 
     rooms = ()
+    unwatched = 0
 
     def __init__(self) -> None:
         self.handled: list[msg.ToHost] = []

@@ -37,7 +37,7 @@ def test_the_tables_are_those_of_the_source() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("page", "command"), commands())
+@pytest.mark.parametrize(("page", "command"), list(commands()))
 def test_a_command_of_the_docs_is_run_somewhere(page: str, command: str) -> None:
     [found] = [run for begin, run in RUN_BY.items() if f"{command} ".startswith(f"{begin} ")]
     assert found == OWN_SERVER or (ROOT / found).exists()

@@ -28,7 +28,7 @@ from pmon.monitor.talk import TURN_GAP_S
 
 LATE_S = 4.0
 """Nothing is told later than this. Latest of all is an onset that the server named 1.5 s before the
-first sound, dated back by 0.7 s, and that a second of sound confirms, which is told 0.3 s later."""
+first sound, dated back by 0.6 s, and that a second of sound confirms, which is told 0.3 s later."""
 FLOOR_S = 1.0
 """Who has spoken for so long has a turn that can be interrupted."""
 YIELD_S = 3.0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pmon.monitor.events import Heard
 
-ONSET_LAG_S = 0.7
+ONSET_LAG_S = 0.6
 """The server tells an onset 0.2-1.0 s late: it judges windows of 400 ms, and looks at them every
-400 ms. The mean is 0.57 s; the rest stands for turns of under a second that are over before their
-microphone is open and are never billed, so that with short and long turns about as much is billed
-as was spoken."""
+400 ms. The mean is 0.57 s; the rest stands for words of under a second that are over before their
+microphone is open and are never billed, so that on the whole no more is billed than was spoken."""
 CONFIRM_S = 1.0
 """Speech must be heard within so long of the first frame, or the server's onset bills nothing.
 
