@@ -90,7 +90,7 @@ class Room:
         assert shares_s <= lasted_s(raised) <= 3 * shares_s  # with the pauses between the words
         await self._talk("clipping", 0, "issue_resolved")
         (resolved,) = self._of("clipping", "issue_resolved")
-        assert 2 * shares_s <= resolved["duration_s"] <= 6 * shares_s
+        assert 2 * shares_s <= resolved["duration_s"] <= 9 * shares_s
 
     async def quiet(self) -> None:
         await self._talk("quiet", -16, "issue_raised")
@@ -99,7 +99,7 @@ class Room:
         assert QUIET_S <= lasted_s(raised) <= 3 * QUIET_S
         await self._talk("quiet", 0, "issue_resolved")
         (resolved,) = self._of("quiet", "issue_resolved")
-        assert 2 * QUIET_S <= resolved["duration_s"] <= 6 * QUIET_S
+        assert 2 * QUIET_S <= resolved["duration_s"] <= 9 * QUIET_S
 
     async def healthy(self) -> None:
         await self._join("hushed", noise_dbov=-85)  # what noise suppression leaves of a room
