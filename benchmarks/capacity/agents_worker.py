@@ -2,11 +2,13 @@
 
 It takes a job, and so a process, for each room that NAME is dispatched to, and measures everybody
 there. It runs in an environment of its own, since livekit-agents pins another version of the SDK.
+Frames are as long as the variable FRAME_MS says, or as AudioStream gives them by default.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 from livekit import rtc
@@ -15,7 +17,7 @@ from livekit.agents.worker import ServerType
 
 from capacity.stock import Heard, tell
 
-FRAME_MS = None  # what AudioStream gives by default: 10 ms
+FRAME_MS = int(os.environ["FRAME_MS"]) if "FRAME_MS" in os.environ else None  # None: 10 ms
 
 
 async def measure(ctx: JobContext) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from load_model import Person, Span, Truth
 
@@ -67,19 +67,18 @@ def open_at(
     return begun > len(turns) or (begun > 0 and turns[begun - 1][0] >= at)
 
 
-def speech(observed: Observed, truth: Truth) -> Speech:
-    """Delays and talk time of one load."""
+def speech(rounds: Sequence[Observed], truth: Truth) -> Speech:
+    """Delays and talk time of one load, of all rounds of one watcher together."""
     late: list[float] = []
-    tells = any(observed.onsets.values())
     billed_s = true_s = 0.0
-    hard: list[tuple[Key, Person]] = []
-    for room, people in truth.rooms.items():
-        for identity, person in people.items():
-            key = room, identity
+    hard: list[tuple[Observed, Key, Person]] = []
+    for observed in rounds:
+        tells = any(observed.onsets.values())
+        for key, person in _people(truth):
             # Who never came to be watched should have been when the windows began.
             since = observed.present.get(key, observed.settled)
             if person.kind in HARD:
-                hard.append((key, person))
+                hard.append((observed, key, person))
             if person.kind != "normal":
                 continue
             if tells:
@@ -89,14 +88,14 @@ def speech(observed: Observed, truth: Truth) -> Speech:
             if observed.talk_s:  # it bills; whom it has no summary of, it bills nothing
                 billed_s += observed.talk_s.get(key, 0.0)
                 true_s += overlap(person.segments, since, observed.until)
-    found = [billing(observed, key, person) for key, person in hard]
+    found = [billing(*one) for one in hard]
     billing_after = [figures for figures in found if figures is not None]
     after_true_s = sum(true for _, true in billing_after)
     hard_true_s = sum(
         overlap(person.segments, observed.present.get(key, observed.until), observed.until)
-        for key, person in hard
+        for observed, key, person in hard
     )
-    hard_billed_s = sum(observed.talk_s.get(key, 0.0) for key, _ in hard)
+    hard_billed_s = sum(observed.talk_s.get(key, 0.0) for observed, key, _ in hard)
     return Speech(
         delay_median_s=finite(percentile(late, 0.5)),
         delay_p99_s=finite(percentile(late, 0.99)),
@@ -108,6 +107,12 @@ def speech(observed: Observed, truth: Truth) -> Speech:
         hard_billed=sum(b for b, _ in billing_after) / after_true_s if after_true_s else None,
         hard_error=hard_billed_s / hard_true_s - 1 if hard_true_s else None,
     )
+
+
+def _people(truth: Truth) -> Iterator[tuple[Key, Person]]:
+    for room, people in truth.rooms.items():
+        for identity, person in people.items():
+            yield (room, identity), person
 
 
 def finite(delay_s: float | None) -> float | None:
@@ -130,11 +135,7 @@ def cameras(observed: Observed, truth: Truth) -> Video | None:
     """Freezes beside the truth; None if nobody has a camera."""
     frozen: list[float | None] = []
     live: list[float | None] = []
-    spans: dict[Key, list[Span]] = {}
-    for room, people in truth.rooms.items():
-        for identity, person in people.items():
-            if person.camera:
-                spans[room, identity] = person.frozen
+    spans = {key: person.frozen for key, person in _people(truth) if person.camera}
     for key, freezes in spans.items():
         since = observed.present.get(key, observed.until)
         for start, end in freezes:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from capacity.rows import JOIN_S, Block, Watch
 
-START_S, STOP_S = 4.0, 4.0
+START_S, STOP_S = 2.0, 2.0
 PUBLISH_S = 0.04
 """To let one more participant join and publish."""
 CONNECT_S = 0.3
 """To watch one more where each takes a connection."""
 SPAWN_S = 3.0
 """To watch one more room where each takes a process."""
-TRIED = 0.6
+TRIED = 0.5
 """Of the rungs of a ladder."""
 
 
@@ -44,6 +44,6 @@ def _attach_s(block: Block, watch: Watch) -> float:
     if watch.kind == "nobody":
         return 0.0
     join_s = (CONNECT_S if watch.kind == "each" else PUBLISH_S) * block.participants
-    if watch.kind == "agents":
+    if watch.kind.startswith("agents"):
         join_s += SPAWN_S * block.rooms
     return START_S + min(join_s, JOIN_S) + STOP_S

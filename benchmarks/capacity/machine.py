@@ -17,6 +17,7 @@ from capacity.watchers import AGENTS_PYTHON
 from pmon.cli.livekit_server import find_or_build, server_version
 
 PACKAGES = ("pmon-livekit", "livekit")
+ROOT = Path(__file__).parents[2]
 ASK = "from importlib.metadata import version as v; print(v('livekit-agents'), v('livekit'))"
 
 
@@ -29,9 +30,21 @@ def new_run(command: str | None = None) -> Run:
         python=platform.python_version(),
         versions=versions(),
         date=time.strftime("%Y-%m-%d"),
+        commit=commit(),
         command=command or shlex.join(called),
         results=[],
     )
+
+
+def commit() -> str:
+    """The commit that is checked out, marked where files differ from it; empty without one."""
+    here = [f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}"]  # not that of a folder above
+    describe = ["describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
+    try:
+        done = subprocess.run(["git", *here, *describe], capture_output=True, text=True, timeout=60)
+    except OSError:  # no git
+        return ""
+    return done.stdout.strip()
 
 
 def cpu_model() -> str:

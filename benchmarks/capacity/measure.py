@@ -102,12 +102,13 @@ async def run(block: Block, say: Say) -> list[Result]:
         truths = await stage.end()
     finally:
         await stage.close()
-    for result, watcher in attached:
+    results = merged([result for result, _ in attached])
+    for result in results:
+        observed = [watcher.observed for one, watcher in attached if one.watch == result.watch]
         for load, truth in zip(block.loads, truths, strict=True):
-            result.speech[load.room_prefix] = compare.speech(watcher.observed, truth)
-            video = compare.cameras(watcher.observed, truth)
-            result.video = video or result.video
-    return merged([result for result, _ in attached])
+            result.speech[load.room_prefix] = compare.speech(observed, truth)
+            result.video = compare.cameras(observed[0], truth) or result.video
+    return results
 
 
 def merged(results: list[Result]) -> list[Result]:
@@ -121,6 +122,7 @@ def merged(results: list[Result]) -> list[Result]:
             first.lost += result.lost
             first.join_s = max(first.join_s, result.join_s)
             first.error = first.error or result.error
+            first.told = result.told or first.told
     return list(found.values())
 
 
@@ -205,6 +207,7 @@ async def _watching(
 async def _look_back(stage: Stage, watch: Watch, result: Result, watcher: Watcher) -> None:
     """What only shows while the watcher is still there."""
     result.watched, result.lost = watcher.observed.watched, watcher.observed.lost
+    result.told = watcher.observed.told
     if watch.kind == "pmon":
         result.connections = await _connections(stage)
 

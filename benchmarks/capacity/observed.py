@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from capacity.results import Told
 from pmon.monitor.events import (
     AnyEvent,
     IssueRaised,
@@ -41,6 +42,8 @@ class Observed:
         default_factory=lambda: defaultdict(list)
     )
     issues: list[tuple[Key, float, str]] = field(default_factory=list)
+    told: Told | None = None
+    """What pmon said of itself the last time."""
     asked: float = 0.0
     """When it was told whom to watch."""
     heard_s: float = 0.0

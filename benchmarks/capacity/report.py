@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 
+from capacity import peers
 from capacity.results import Result, Run, Speech, Window
+from capacity.series import family, points, slope
 
 Cell = str
 HEAD = (
@@ -18,10 +19,11 @@ HEAD = (
     "cores",
     "memory MB (PSS), each",
     "threads, each",
-    "onset told: median / 99 %, turns told",
+    "onset told: median / 99 %, of so many turns",
     "talk time",
     "server + ms/s",
     "server + kbit/s",
+    "cores of server, publishers",
 )
 
 
@@ -33,8 +35,9 @@ def markdown(run: Run) -> str:
 
 def head(run: Run) -> str:
     """On what it was measured, and how."""
-    versions = (f"{name} {version}" for name, version in run.versions.items())
-    facts = ", ".join([f"Python {run.python}", *versions])
+    versions = [f"{name} {version}" for name, version in run.versions.items()]
+    commit = [f"commit {run.commit}"] if run.commit else []
+    facts = ", ".join([f"Python {run.python}", *versions, *commit])
     return f"{run.machine}, {run.cpus} cores, {run.date}; {facts}. `{run.command}`"
 
 
@@ -59,8 +62,11 @@ def row(result: Result, nobody: Result | None) -> list[Cell]:
         return [result.block, result.watch, why.replace("|", "/"), *[""] * (len(HEAD) - 3)]
     if result.watch == "nobody":
         alone = [result.median(figure) / result.participants for figure in SERVER]
-        return [result.block, result.watch, *[""] * 8, *(f"({a:.2f} without)" for a in alone)]
-    note = f", {result.lost} lost" if result.lost else ""
+        without = (f"({a:.2f} without)" for a in alone)
+        return [result.block, result.watch, *[""] * 8, *without, their_cores(result)]
+    silent = result.unmuted < result.participants
+    note = f", {result.unmuted} unmuted" if silent else ""
+    note += f", {result.lost} lost" if result.lost else ""
     note += "" if result.sustained else ", not sustained"
     if len(result.windows) == 1 and result.windows[0].seconds:
         note += f"; one window of {result.windows[0].seconds:.0f} s"
@@ -79,6 +85,7 @@ def row(result: Result, nobody: Result | None) -> list[Cell]:
         of_loads(result, talk),
         *(f"{value:.2f}" for value in added(result, nobody)),
         *[""] * (0 if nobody else 2),
+        their_cores(result),
     ]
 
 
@@ -91,13 +98,20 @@ def of_loads(result: Result, figure: Callable[[Speech], str]) -> Cell:
 
 
 def delay(speech: Speech) -> str:
-    """How late turns were told, and how many were."""
+    """How late turns were told, and how many were; of few the 99 % are all."""
     if speech.late_median_s is None or speech.late_p99_s is None:
         return ""
     late = " / ".join(
         f"{s:.2f}" if math.isfinite(s) else "∞" for s in (speech.late_median_s, speech.late_p99_s)
     )
-    return f"{late} s, {speech.turns_told} of {speech.turns}"
+    few = ", the latest" if speech.turns <= 100 else ""
+    return f"{late} s{few}, {speech.turns_told} of {speech.turns}"
+
+
+def their_cores(result: Result) -> Cell:
+    """Of the core that server and publishers share."""
+    server = result.median(lambda w: w.server_cores)
+    return f"{server:.2f}, {result.median(lambda w: w.publisher_cores):.2f}"
 
 
 def talk(speech: Speech) -> str:
@@ -122,17 +136,10 @@ def added(result: Result, nobody: Result | None) -> list[float]:
     ]
 
 
-def slope(points: Sequence[tuple[float, float]]) -> float | None:
-    """Least squares: how much the second grows with one more of the first."""
-    if len({x for x, _ in points}) < 2:
-        return None
-    return statistics.linear_regression([x for x, _ in points], [y for _, y in points]).slope
-
-
 def growth(run: Run) -> list[str]:
     """How cost grows with participants and with rooms, in sentences."""
-    lines = list(_floors(run))
-    for watch in ("native", "adaptive"):
+    lines = [*_floors(run), *peers.lines(run)]
+    for watch in ("floor", "native", "adaptive"):
         _add(lines, run, f"everyone talking, {watch}", "talking", watch, "participant")
     for watch in ("always", "adaptive"):
         _add(lines, run, f"a meeting, {watch}", "meeting", watch, "participant")
@@ -154,20 +161,33 @@ def growth(run: Run) -> list[str]:
             continue
         for prefix, speech in result.speech.items():
             if speech.hard:
-                error = speech.hard_error or 0.0
-                lines.append(
-                    f"{result.block}, {prefix}, {result.watch}: {speech.hard_found} of "
-                    f"{speech.hard} voices that the server does not hear found; of all their "
-                    f"talk time {100 * error:+.0f} %"
-                )
+                lines.append(f"{result.block}, {prefix}, {result.watch}: {hard(speech)}")
+    for result in run.results:
+        if result.told is not None and result.watch == "auto":
+            told = result.told
+            lines.append(
+                f"{result.block}, settings as shipped: of {told.heard + told.resting} microphones "
+                f"{told.resting} rest, load told {told.load:.2f}"
+            )
     return lines
+
+
+def hard(speech: Speech) -> str:
+    """What became of voices of -37 dBov and publishers without audio levels."""
+    error = speech.hard_error or 0.0
+    billed = speech.hard_billed
+    after = "" if billed is None else f"from then on {100 * billed:.0f} % billed, "
+    return (
+        f"{speech.hard_found} of {speech.hard} voices that the server does not hear found; of "
+        f"their talk time {after}in all {100 * error:+.0f} %"
+    )
 
 
 def _floors(run: Run) -> Iterator[str]:
     """The floor is what the SDK does by default; pmon-worker also chooses how it is scheduled."""
-    block = "talking 120, compared"
-    native, floor = run.find(block, "native"), run.find(block, "floor")
-    batch = run.find(block, "floor, SCHED_BATCH")
+    native, floor, batch = (
+        run.find(peers.COMPARED, watch) for watch in ("native", "floor", "floor, SCHED_BATCH")
+    )
     if native and floor and batch:
         yield (
             f"everyone talking, 120 in a room: native is {native.ms / floor.ms:.2f} of the floor, "
@@ -175,32 +195,9 @@ def _floors(run: Run) -> Iterator[str]:
         )
 
 
-def family(run: Run, name: str, watch: str) -> list[Result]:
-    """The results of blocks that differ only in their number."""
-    return [
-        result
-        for result in run.results
-        if result.watch == watch
-        and result.windows
-        and result.block.split(",")[0].rpartition(" ")[0] == name
-    ]
-
-
-def points(
-    results: Sequence[Result], unit: str, figure: Callable[[Result], float]
-) -> list[tuple[float, float]]:
-    """What a slope is drawn through."""
-    count: dict[str, Callable[[Result], float]] = {
-        "participant": lambda r: r.participants,
-        "unmuted participant": lambda r: r.unmuted,
-        "room": lambda r: r.rooms,
-    }
-    return [(count[unit](result), figure(result)) for result in results]
-
-
 def _add(lines: list[str], run: Run, what: str, name: str, watch: str, unit: str) -> None:
     results = family(run, name, watch)
     cpu = slope(points(results, unit, lambda r: 1000 * r.cores))
     memory = slope(points(results, unit, lambda r: r.rss_mb))
     if cpu is not None and memory is not None:
-        lines.append(f"{what}: {cpu:+.2f} ms/s and {memory:+.2f} MB for each further {unit}")
+        lines.append(f"{what}: {cpu:+.2f} ms/s and {memory:+.3f} MB for each further {unit}")

@@ -80,6 +80,19 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
     """video_* and track_dry of cameras that did not freeze, dynacast or not."""
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What pmon told of itself when it was last asked."""
+
+    heard: int
+    """Microphones that were decoded."""
+    resting: int
+    """Those that were on and not decoded, as in adaptive listening."""
+    overdue: int | None = None
+    """Those that the patrol had not heard for 3 minutes; None where it does not tell."""
+    load: float
+    """As LiveKit is told it: what would be left to do with all shed that can be."""
+
+
 class Result(msgspec.Struct, kw_only=True):
     """What one watcher did in one block of the benchmark."""
 
@@ -99,6 +112,8 @@ class Result(msgspec.Struct, kw_only=True):
     video: Video | None = None
     connections: int | None = None
     """Of pmon, as ListParticipants shows them."""
+    told: Told | None = None
+    """Of pmon, in the last round."""
     error: str = ""
     """Why it could not be measured."""
 
@@ -162,6 +177,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     versions: dict[str, str]
     date: str
+    commit: str = ""
+    """Of what was measured, where it came with its history."""
     command: str = "make bench-capacity"
     results: list[Result]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from load_model import Load
 
-Kind = Literal["nobody", "pmon", "floor", "floor batch", "each", "agents"]
+Kind = Literal["nobody", "pmon", "floor", "floor batch", "each", "agents", "agents 100 ms"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Watch:
     @property
     def measures(self) -> bool:
         """It tells how much audio came to its own code."""
-        return self.kind in ("each", "agents")
+        return self.kind == "each" or self.kind.startswith("agents")
 
 
 NOBODY = Watch("nobody", "nobody")
@@ -32,9 +32,48 @@ NATIVE = Watch("native", "pmon", {"PMON_LISTEN": "always", "PMON_MEDIA": "native
 PORTABLE = Watch("portable", "pmon", {"PMON_LISTEN": "always", "PMON_MEDIA": "portable"})
 ALWAYS = Watch("always", "pmon", {"PMON_LISTEN": "always"})
 ADAPTIVE = Watch("adaptive", "pmon", {"PMON_LISTEN": "adaptive", "PMON_VIDEO": "adaptive"})
+AUTO = Watch("auto", "pmon")
+"""As it is shipped."""
 EACH = Watch("connection each", "each")
-AGENTS_ROOM = Watch("livekit-agents, one room", "agents")
-AGENTS_EACH = Watch("livekit-agents, a process each", "agents")
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """livekit-agents with ever fewer participants, until it sustains them.
+
+    The first number must be too much, or the largest that it sustains is not known.
+    """
+
+    name: str
+    watch: Watch
+    counts: tuple[int, ...]
+    frame_ms: int = 10
+    apart: bool = False
+    """Everybody in a room, and so in a process, of their own."""
+
+    def load_of(self, count: int) -> Load:
+        """So many who talk."""
+        rooms, people = (count, 1) if self.apart else (1, count)
+        return Load(rooms=rooms, participants=people, talk_share=1.0)
+
+
+AGENTS_ROOM = Ladder(
+    "room", Watch("livekit-agents, one room", "agents"), (48, 40, 36, 32, 28, 24, 20, 16)
+)
+AGENTS_EACH = Ladder(
+    "each",
+    Watch("livekit-agents, a process each", "agents"),
+    (22, 18, 15, 12, 9),
+    apart=True,
+)
+AGENTS_ROOM_100 = Ladder(
+    "room 100 ms",
+    Watch("livekit-agents, one room, frames of 100 ms", "agents 100 ms"),
+    (120, 100, 84, 70, 56),
+    frame_ms=100,
+)
+"""As pmon's portable tier takes them, which is not what an agent does by default."""
+LADDERS = (AGENTS_ROOM, AGENTS_ROOM_100, AGENTS_EACH)
 
 
 JOIN_S = 120.0
@@ -83,15 +122,15 @@ class Block:
 MEETING = Load(talking_at_once=1.5, burst=6, dtx=True)
 HALF = Load(participants=100, talk_share=0.5, burst=6, quiet=0.05, no_levels=0.05, dtx=True)
 PATROL_ROUNDS_S = 360.0
-# The first rungs must be too much, or the largest number that it sustains is not known.
-AGENTS_ROOM_LADDER = (48, 40, 36, 32, 28, 24, 20, 16)
-AGENTS_EACH_LADDER = (18, 15, 13, 12, 11, 10, 8, 6)
-LARGE = (500, 750, 1000)
+LARGE = {500: 20.0, 750: 65.0, 1000: 60.0}
+"""Seconds of a window: of the latter two 1 % of the turns is several, and the last one is watched
+for longer than the 3 minutes in which the patrol hears everybody."""
 
 
 def blocks() -> list[Block]:
     """The whole table, in the order of measuring."""
-    return [*talking(), *agents(), *meetings(), *rooms(), *large(), *right(), *processes()]
+    measured = (talking, agents, meetings, rooms, large, auto, right, processes)
+    return [block for blocks_of in measured for block in blocks_of()]
 
 
 def talking() -> list[Block]:
@@ -113,7 +152,7 @@ def talking() -> list[Block]:
             name,
             loads,
             (NOBODY, ADAPTIVE, EACH) if long else (NOBODY, FLOOR, NATIVE, PORTABLE, ADAPTIVE, EACH),
-            window_s=12 if long else 8,
+            window_s=12 if long else 6,
             settle_s=5,
         )
         found += [compared, others] if long else [others]
@@ -126,35 +165,30 @@ def agents() -> list[Block]:
     It takes a job, and so a process, for a room: everybody is in one, or each in a room alone,
     since it knows no jobs for participants. That favours it: nobody else's events reach a process.
     """
-    room = [
-        (AGENTS_ROOM, "room", Load(participants=count, talk_share=1.0))
-        for count in AGENTS_ROOM_LADDER
-    ]
-    each = [
-        (AGENTS_EACH, "each", Load(rooms=count, participants=1, talk_share=1.0))
-        for count in AGENTS_EACH_LADDER
-    ]
     return [
         Block(
-            f"agents {ladder} {load.rooms * load.participants}",
-            (load,),
-            (watch,),
+            f"agents {ladder.name} {count}",
+            (ladder.load_of(count),),
+            (ladder.watch,),
             window_s=10,
             settle_s=5,
-            ladder=ladder,
+            ladder=ladder.name,
         )
-        for watch, ladder, load in [*room, *each]
+        for ladder in LADDERS
+        for count in ladder.counts
     ]
 
 
 def meetings() -> list[Block]:
-    """1.5 % talking at a time, with DTX, in one room."""
+    """1.5 % talking at a time, with DTX, in one room; always and adaptive are compared."""
     return [
         Block(
             f"meeting {count}",
             (replace(MEETING, participants=count),),
             (NOBODY, ALWAYS, ADAPTIVE),
-            window_s=15,
+            "alternating",
+            window_s=12,
+            settle_s=12,  # a first look at 300 microphones takes 15 s, joining included
         )
         for count in (30, 150, 300)
     ]
@@ -179,11 +213,18 @@ def large() -> list[Block]:
         Block(
             f"large {count}",
             (replace(MEETING, rooms=count // 50, participants=50, muted=0.15),),
-            (NOBODY, ADAPTIVE) if count == LARGE[-1] else (ADAPTIVE,),
+            (NOBODY, ADAPTIVE) if count == max(LARGE) else (ADAPTIVE,),
+            window_s=window_s,
             settle_s=45,  # a first look at everybody's microphone takes most of it
         )
-        for count in LARGE
+        for count, window_s in LARGE.items()
     ]
+
+
+def auto() -> list[Block]:
+    """The settings as they come, and more to hear than they allow: some of it must be shed."""
+    load = replace(MEETING, rooms=6, participants=50, talking_at_once=20)
+    return [Block("auto 300", (load,), (AUTO,), window_s=15, settle_s=45)]
 
 
 def right() -> list[Block]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from capacity.report import family, points, slope
+from capacity.peers import COMPARED, conditions, most_sustained
 from capacity.results import Result, Run
-from capacity.rows import AGENTS_EACH_LADDER, AGENTS_ROOM_LADDER
+from capacity.rows import AGENTS_EACH, AGENTS_ROOM, AGENTS_ROOM_100
+from capacity.series import family, points, slope
+from pmon.monitor.listening.load import SERVER_CUT
 
 LARGEST = "large 1000"
 DELAY_FROM = 750
+LOAD_THRESHOLD = 0.85
+"""Of a core, as it is shipped."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Verdict:
     measured: float | None
     bound: float
     at_least: bool = False
+    note: str = ""
+    """What the reader should know beside it."""
 
     @property
     def ok(self) -> bool | None:
@@ -33,14 +39,16 @@ class Verdict:
 
     def __str__(self) -> str:
         word = {None: "not measured", True: "ok", False: "MISSED"}[self.ok]
-        measured = "-" if self.measured is None else f"{self.measured:.3g}"
+        measured = "-" if self.measured is None else f"{self.measured:.4g}"
         sign = "≥" if self.at_least else "≤"
-        return f"{word:12} {measured:>7} {sign} {self.bound:<6g} {self.what}"
+        note = f" ({self.note})" if self.note else ""
+        return f"{word:12} {measured:>7} {sign} {self.bound:<6g} {self.what}{note}"
 
 
 def verdicts(run: Run) -> list[Verdict]:
     """Every bound, in the order of the table."""
-    return [*_talking(run), *_meeting(run), *_large(run), *_right(run), *_sharing(run)]
+    parts = (_talking, _meeting, _large, _auto, _right, _sharing)
+    return [verdict for part in parts for verdict in part(run)]
 
 
 def kept(found: Sequence[Verdict], entire: bool) -> bool:
@@ -57,20 +65,16 @@ def _ratio(above: Result | None, below: Result | None) -> float | None:
 
 
 def _talking(run: Run) -> Iterator[Verdict]:
-    compared = "talking 120, compared"
-    native = run.find(compared, "native")
+    native = run.find(COMPARED, "native")
     what = "everyone talking, 120 in a room: native, of the floor"
-    yield Verdict(what, _ratio(native, run.find(compared, "floor")), 1.12)
-    for ladder, watch, top, bound in (
-        ("room", "livekit-agents, one room", AGENTS_ROOM_LADDER[0], 6),
-        ("each", "livekit-agents, a process each", AGENTS_EACH_LADDER[0], 9),
-    ):
-        sustained = [r for r in family(run, f"agents {ladder}", watch) if r.sustained]
-        most = max(sustained, key=lambda r: r.participants, default=None)
-        if most is not None and most.participants >= top:
-            most = None  # it might sustain more, and cost less at that
-        what = f"cheaper a participant than {watch} at its largest"
-        yield Verdict(what, _ratio(most, native), bound, at_least=True)
+    yield Verdict(what, _ratio(native, run.find(COMPARED, "floor")), 1.12)
+    long = most_sustained(run, AGENTS_ROOM_100)
+    factor = _ratio(long, native)
+    other = "" if factor is None else f"; {factor:.1f} at {conditions(run, AGENTS_ROOM_100)}"
+    for ladder, bound, beside in ((AGENTS_ROOM, 6, other), (AGENTS_EACH, 9, "")):
+        what = f"cheaper a participant than {ladder.watch.name} at its largest"
+        ratio, note = _ratio(most_sustained(run, ladder), native), conditions(run, ladder)
+        yield Verdict(what, ratio, bound, at_least=True, note=note and note + beside)
 
 
 def _meeting(run: Run) -> Iterator[Verdict]:
@@ -86,13 +90,29 @@ def _large(run: Run) -> Iterator[Verdict]:
     yield Verdict("1,000 adaptive: lost", _of(most, lambda r: r.lost), 0)
     yield Verdict("1,000 adaptive: cores", _of(most, lambda r: r.cores), 0.8)
     yield Verdict("1,000 adaptive: MB over all processes", _of(most, lambda r: r.rss_mb), 450)
+    overdue = most.told.overdue if most is not None and most.told is not None else None
+    yield Verdict("1,000 adaptive: microphones not heard for 3 minutes", overdue, 0)
     fair = [r for r in family(run, "large", "adaptive") if r.server_core < 0.9 and r.whole]
     largest = max(fair, key=lambda r: r.participants, default=None)
     what = "participants whose server core stays under 0.9"
     yield Verdict(what, _of(largest, lambda r: r.participants), DELAY_FROM, at_least=True)
     first = next(iter(largest.speech.values()), None) if largest else None
     delay = first.late_p99_s if first else None
-    yield Verdict("at them, delay of events in s (99 %)", delay, 1.5)
+    note = f"{largest.participants} people, {first.turns} turns" if largest and first else ""
+    yield Verdict("at them, delay of events in s (99 %)", delay, 1.5, note=note)
+
+
+def _auto(run: Run) -> Iterator[Verdict]:
+    shed = run.find("auto 300", "auto")
+    told = shed.told if shed is not None else None
+    yield Verdict("300 as shipped: watched", _of(shed, lambda r: r.watched), 300, at_least=True)
+    yield Verdict("300 as shipped: cores", _of(shed, lambda r: r.cores), LOAD_THRESHOLD)
+    resting = told.resting if told else None
+    yield Verdict("300 as shipped: microphones that rest", resting, 1, at_least=True)
+    # It is told what would be left with all shed, and more is done than that, but not many times.
+    share = told.load * LOAD_THRESHOLD / SERVER_CUT / shed.cores if told and shed else None
+    yield Verdict("300 as shipped: load told, of the cores used", share, 1.1)
+    yield Verdict("300 as shipped: the same", share, 0.25, at_least=True)
 
 
 def _right(run: Run) -> Iterator[Verdict]:
@@ -108,8 +128,9 @@ def _right(run: Run) -> Iterator[Verdict]:
     half = voices.speech.get("half") if voices else None
     found = half.hard_found / half.hard if half and half.hard else None
     yield Verdict("voices the server does not hear: found", found, 0.8, at_least=True)
-    what = "their speech billed from then on"
-    yield Verdict(what, half.hard_billed if half else None, 0.8, at_least=True)
+    billed = half.hard_billed if half else None
+    off = None if billed is None else abs(billed - 1)
+    yield Verdict("their speech billed from then on, too little or too much", off, 0.2)
     seen = run.find("cameras", "adaptive")
     video = seen.video if seen else None
     yield Verdict("50 with cameras, adaptive: ms/s", _of(seen, lambda r: r.ms), 4)
@@ -125,10 +146,13 @@ def _right(run: Run) -> Iterator[Verdict]:
 
 
 def _sharing(run: Run) -> Iterator[Verdict]:
-    meeting, rooms = family(run, "meeting", "adaptive"), family(run, "rooms", "adaptive")
-    memory = slope(points(meeting, "participant", lambda r: r.rss_mb))
-    yield Verdict("MB for each further participant in a room", memory, 0.3)
-    memory = slope(points(rooms, "room", lambda r: r.rss_mb))
+    floor = _mb(run, "talking", "floor", "participant")
+    note = "" if floor is None else f"everyone talking, of the SDK alone {floor:.3f}"
+    for watch in ("adaptive", "always"):
+        memory = _mb(run, "meeting", watch, "participant")
+        what = f"MB for each further participant in a room, {watch}"
+        yield Verdict(what, memory, 0.3, note=note)
+    memory = _mb(run, "rooms", "adaptive", "room")
     yield Verdict("MB for each further room", memory, 1.6)
     four = run.find("processes", "4 processes")
     lost = abs(four.connections - 20) if four and four.connections is not None else None
@@ -136,3 +160,8 @@ def _sharing(run: Run) -> Iterator[Verdict]:
     yield Verdict(
         "4 processes, 20 rooms: watched", _of(four, lambda r: r.watched), 200, at_least=True
     )
+
+
+def _mb(run: Run, name: str, watch: str, unit: str) -> float | None:
+    """Memory for one more."""
+    return slope(points(family(run, name, watch), unit, lambda r: r.rss_mb))

@@ -16,6 +16,7 @@ import psutil
 from livekit import api
 
 from capacity.observed import Observed
+from capacity.pages import told_of
 from capacity.rows import Watch
 from capacity.server import MeteredServer, free_port, read
 from pmon.cli.child import Guard
@@ -26,6 +27,8 @@ STOP_S = 12.0
 REGISTER_S = 60.0
 SPAWN_S = 20.0
 BENCHMARKS = Path(__file__).parents[1]
+AGENTS: dict[str, int | None] = {"agents": None, "agents 100 ms": 100}
+"""How long its frames are; None for its own 10 ms."""
 AGENTS_PYTHON = BENCHMARKS.parent / "build" / "agents" / "bin" / "python"
 
 
@@ -136,7 +139,11 @@ class Pmon:
         while True:
             await asyncio.sleep(SCRAPE_S)
             with contextlib.suppress(OSError):  # busy: a scrape is lost, as with Prometheus
-                await asyncio.to_thread(read, f"http://127.0.0.1:{self._port}/metrics")
+                pages = [await asyncio.to_thread(read, self._url(p)) for p in ("metrics", "worker")]
+                self.observed.told = told_of(*pages)
+
+    def _url(self, page: str) -> str:
+        return f"http://127.0.0.1:{self._port}/{page}"
 
 
 class Script:
@@ -154,9 +161,11 @@ class Script:
 
     async def start(self, rooms: list[str]) -> None:
         """Start, and dispatch to the rooms if it waits for jobs."""
-        agents = self._kind == "agents"
+        agents = self._kind in AGENTS
         if agents:
-            await self._run(AGENTS_PYTHON, "capacity.agents_worker", "peer")
+            await self._run(
+                AGENTS_PYTHON, "capacity.agents_worker", "peer", frame_ms=AGENTS[self._kind]
+            )
         else:
             how, _, policy = self._kind.partition(" ")
             batch = ["--batch"] if policy == "batch" else []
@@ -179,7 +188,9 @@ class Script:
                 return
             await asyncio.sleep(0.1)
 
-    async def _run(self, python: Path, module: str, *arguments: str) -> None:
+    async def _run(
+        self, python: Path, module: str, *arguments: str, frame_ms: int | None = None
+    ) -> None:
         server = self._server
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PMON_", "LIVEKIT_"))}
         self._process = await asyncio.create_subprocess_exec(
@@ -194,6 +205,8 @@ class Script:
                 "LIVEKIT_URL": server.url,
                 "LIVEKIT_API_KEY": server.api_key,
                 "LIVEKIT_API_SECRET": server.api_secret,
+                # By the environment: the processes of its jobs inherit that.
+                **({} if frame_ms is None else {"FRAME_MS": str(frame_ms)}),
             },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from recordings import RATE, conversation, write
+from recordings import RATE, conversation, streamed, write
 
 from pmon.cli.analyze.audio import AudioError, Recording, recording
 
@@ -128,6 +128,24 @@ def test_a_recording_that_is_cut_off_is_read_to_where_it_is(tmp_path: Path, name
 def test_a_recording_that_breaks_off_in_its_middle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="cannot be decoded after"):
         read(cut(write(tmp_path / "a.flac", NOISE), 0.7))
+
+
+@pytest.mark.parametrize("piece_s", [0.1, 1.0, 10.0])
+def test_a_stream_without_a_length_is_read_to_its_end(tmp_path: Path, piece_s: float) -> None:
+    source, got = read(streamed(write(tmp_path / "a.flac", NOISE)), piece_s)
+    assert np.array_equal(got, NOISE)
+    assert source.frames_told is None
+
+
+def test_a_stream_without_a_length_that_breaks_off_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="cannot be decoded after"):
+        read(cut(streamed(write(tmp_path / "a.flac", NOISE)), 0.7))
+
+
+def test_a_standard_input_that_is_closed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(AudioError, match="there is no standard input"):
+        read("-")
 
 
 def made(folder: Path, what: str) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import RATE, Segments, conversation, found, run, write
+from recordings import RATE, Segments, conversation, found, run, streamed, write
 
 from pmon._dsp import SpeakingDetector
 from pmon.cli.analyze.audio import recording
@@ -121,6 +121,13 @@ def test_what_was_cut_off_at_full_scale_is_told(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "16000 samples are beyond full scale" in done.stderr
     assert json.loads(done.stdout)["level"]["peak"] == 1.0
+
+
+def test_nobody_is_warned_of_the_length_that_a_stream_does_not_tell(tmp_path: Path) -> None:
+    """It would end 18 million years before its header says."""
+    done = run("--json", streamed(write(tmp_path / "a.flac", conversation()[0])))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["duration_s"] == 15.0
 
 
 def test_a_name_that_is_no_text_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -306,6 +313,46 @@ def test_standard_input_is_a_recording(spoken: tuple[Path, Segments]) -> None:
     assert direct.stdout == piped.stdout
     [line] = found(path)
     assert json.loads(piped.stdout) == {**line, "file": "-"}
+
+
+def test_closed_standard_input_is_told_in_a_line() -> None:
+    command = f'exec {sys.executable} -c "$1" analyze - <&-'
+    done = subprocess.run(["sh", "-c", command, "sh", PROGRAM[1]], capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == b"pmon analyze: -: there is no standard input\n"
+
+
+def with_output(file: str, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+    """Run with this as standard output, as a shell redirects it."""
+    command = f'"$@" {file}'
+    program = [sys.executable, *PROGRAM, *map(str, arguments)]
+    return subprocess.run(["sh", "-c", command, "sh", *program], capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("arguments", [["--json"], []])
+@pytest.mark.parametrize(
+    ("file", "why"), [(">/dev/full", b"No space left"), (">&-", b"there is no standard output")]
+)
+def test_results_that_cannot_be_written_are_told_in_a_line_and_fail(
+    spoken: tuple[Path, Segments], arguments: list[str], file: str, why: bytes
+) -> None:
+    """With a traceback nobody would read why; with 0 a script would go on without them."""
+    done = with_output(file, *arguments, spoken[0])
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(b"Error: the results cannot be written: " + why)
+
+
+@pytest.mark.parametrize("arguments", [["--json"], []])
+def test_a_reader_that_has_gone_is_no_error_worth_a_word(
+    spoken: tuple[Path, Segments], arguments: list[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = [sys.executable, *PROGRAM, *arguments, str(spoken[0])]
+    done = subprocess.run(program, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 @pytest.mark.parametrize(("length_s", "shown"), [(120, True), (10, False)])

@@ -51,7 +51,7 @@ def test_delay_is_from_the_first_speech_of_a_turn_to_the_first_event_in_it() -> 
     seen = observed()
     seen.onsets[KEY] = [10.3, 21.5, 50.4]
     seen.turns[KEY] = [(14.0, 4.0), (24.0, 4.0), (54.0, 4.0)]
-    figures = compare.speech(seen, person(segments=[(10, 14), (20, 24), (50, 54)]))
+    figures = compare.speech([seen], person(segments=[(10, 14), (20, 24), (50, 54)]))
     assert (figures.turns, figures.turns_told) == (3, 3)
     assert figures.late_median_s == pytest.approx(0.4)
     assert figures.late_p99_s == pytest.approx(1.5)
@@ -61,11 +61,23 @@ def test_a_turn_that_was_never_told_is_infinitely_late() -> None:
     seen = observed()
     seen.onsets[KEY] = [10.3, 20.3]
     seen.turns[KEY] = [(14.0, 4.0), (24.0, 4.0)]
-    figures = compare.speech(seen, person(segments=[(10, 14), (20, 24), (50, 54)]))
+    figures = compare.speech([seen], person(segments=[(10, 14), (20, 24), (50, 54)]))
     assert (figures.turns, figures.turns_told) == (3, 2)
     assert figures.late_median_s == pytest.approx(0.3)
     assert figures.late_p99_s == math.inf
     assert msgspec.json.decode(msgspec.json.encode(figures), type=Speech) == figures
+
+
+def test_turns_of_all_rounds_count() -> None:
+    """Of alternating watchers the first round alone would be told."""
+    first, second, truth = observed(30.0), observed(60.0), person(segments=[(10, 14), (40, 44)])
+    second.present[KEY], second.settled = 32.0, 34.0
+    first.onsets[KEY], second.onsets[KEY] = [10.5], [41.5]
+    first.talk_s[KEY], second.talk_s[KEY] = 4.0, 2.0
+    figures = compare.speech([first, second], truth)
+    assert (figures.turns, figures.turns_told) == (2, 2)
+    assert figures.late_p99_s == pytest.approx(1.5)
+    assert figures.talk_error == pytest.approx(6 / 8 - 1)
 
 
 def test_a_turn_that_begins_within_a_told_one_is_not_late() -> None:
@@ -73,7 +85,7 @@ def test_a_turn_that_begins_within_a_told_one_is_not_late() -> None:
     seen.onsets[KEY] = [10.3, 40.2]
     seen.turns[KEY] = [(18.0, 8.0)]
     turns: list[Span] = [(10, 14), (14.3, 18), (40, 44), (44.2, 50)]
-    figures = compare.speech(seen, person(segments=turns))
+    figures = compare.speech([seen], person(segments=turns))
     assert (figures.turns, figures.turns_told) == (2, 2)
 
 
@@ -81,14 +93,14 @@ def test_a_turn_told_only_after_its_end_is_over_when_the_next_begins() -> None:
     seen = observed()
     seen.onsets[KEY] = [11.2]
     seen.turns[KEY] = [(11.0, 1.0)]
-    figures = compare.speech(seen, person(segments=[(10, 11), (15, 19)]))
+    figures = compare.speech([seen], person(segments=[(10, 11), (15, 19)]))
     assert (figures.turns, figures.turns_told) == (2, 1)
 
 
 def test_a_told_turn_that_never_ends_hides_no_later_ones() -> None:
     seen = observed()
     seen.onsets[KEY] = [10.3]
-    figures = compare.speech(seen, person(segments=[(10, 14), (50, 54), (70, 74)]))
+    figures = compare.speech([seen], person(segments=[(10, 14), (50, 54), (70, 74)]))
     assert (figures.turns, figures.turns_told) == (3, 1)
 
 
@@ -96,7 +108,7 @@ def test_who_was_never_watched_is_never_told() -> None:
     seen = Observed(until=100.0, settled=5.0)
     seen.onsets["room", "bert"] = [20.0]
     seen.talk_s["room", "bert"] = 4.0
-    figures = compare.speech(seen, person(segments=[(20, 24)]))
+    figures = compare.speech([seen], person(segments=[(20, 24)]))
     assert (figures.turns, figures.turns_told) == (1, 0)
     assert figures.talk_error == -1.0
 
@@ -107,7 +119,7 @@ def test_a_session_without_a_summary_billed_nothing() -> None:
     seen.talk_s["room", "bert"] = 10.0
     truth = person(segments=[(10, 20)])
     truth.rooms["room"]["bert"] = truth.rooms["room"]["anna"]
-    assert compare.speech(seen, truth).talk_error == pytest.approx(-0.5)
+    assert compare.speech([seen], truth).talk_error == pytest.approx(-0.5)
 
 
 @pytest.mark.parametrize(("count", "rank"), [(1, 1), (2, 2), (50, 50), (100, 99), (101, 100)])
@@ -118,7 +130,7 @@ def test_a_percentile_is_the_nearest_rank(count: int, rank: int) -> None:
 def test_turns_that_begin_while_joining_or_end_after_the_watcher_say_nothing_of_delay() -> None:
     seen = observed(until=60.0)
     seen.onsets[KEY] = [3.0, 59.5]
-    figures = compare.speech(seen, person(segments=[(2, 4), (59, 63)]))
+    figures = compare.speech([seen], person(segments=[(2, 4), (59, 63)]))
     assert figures.turns == 0
     assert figures.late_median_s is None
 
@@ -127,7 +139,7 @@ def test_talk_time_is_compared_with_what_was_said_while_somebody_watched() -> No
     seen = observed(until=30.0)
     seen.present[KEY] = 10.0
     seen.talk_s[KEY] = 9.0
-    figures = compare.speech(seen, person(segments=[(5, 15), (25, 35)]))
+    figures = compare.speech([seen], person(segments=[(5, 15), (25, 35)]))
     assert figures.talk_error == pytest.approx(9 / 10 - 1)
 
 
@@ -136,7 +148,7 @@ def test_a_voice_the_server_does_not_hear_counts_apart_and_from_when_it_was_foun
     seen.onsets[KEY] = [40.0]
     seen.turns[KEY] = [(44.0, 4.0), (54.0, 3.0)]
     seen.talk_s[KEY] = 7.0
-    figures = compare.speech(seen, person("quiet", segments=[(10, 14), (40, 44), (50, 54)]))
+    figures = compare.speech([seen], person("quiet", segments=[(10, 14), (40, 44), (50, 54)]))
     assert figures.talk_error is None
     assert (figures.hard, figures.hard_found) == (1, 1)
     assert figures.hard_billed == pytest.approx(7 / 8)
@@ -146,7 +158,7 @@ def test_a_voice_the_server_does_not_hear_counts_apart_and_from_when_it_was_foun
 def test_a_voice_found_after_two_patrol_rounds_is_not_found() -> None:
     seen = observed(until=600.0)
     seen.onsets[KEY] = [PATROL_ROUNDS_S + 1]
-    figures = compare.speech(seen, person("no_levels", segments=[(361, 365)]))
+    figures = compare.speech([seen], person("no_levels", segments=[(361, 365)]))
     assert (figures.hard, figures.hard_found) == (1, 0)
     assert figures.hard_billed is None
 

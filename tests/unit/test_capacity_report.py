@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import msgspec
 import pytest
+from capacity import machine
 from capacity.measure import merged
-from capacity.report import HEAD, growth, markdown, slope, table
-from capacity.results import Result, Run, Speech, Window
-from capacity.rows import AGENTS_ROOM_LADDER
+from capacity.report import HEAD, growth, head, markdown, table
+from capacity.results import Result, Run, Speech, Told, Window
+from capacity.rows import AGENTS_ROOM, AGENTS_ROOM_100
+from capacity.series import slope
 from capacity.verdicts import Verdict, kept, verdicts
 
 
@@ -80,11 +85,36 @@ def test_livekit_agents_counts_at_the_largest_number_that_it_sustains() -> None:
         result("agents room 24", watch, 24, window(0.84, heard=0.99)),
         result("agents room 12", watch, 12, window(0.6, heard=1.0)),
     )
-    assert found("livekit-agents, one room", run(*results)).measured == pytest.approx(7.0)
+    verdict = found("livekit-agents, one room", run(*results))
+    assert verdict.measured == pytest.approx(7.0)
+    assert str(verdict).endswith("its largest (24 with frames of 10 ms; 7.0 times native at 120)")
+
+
+def test_a_factor_is_told_with_frame_size_and_with_as_many_people() -> None:
+    """Of frames of 10 ms at 32 beside native at 120 alone nobody could tell what makes it."""
+    top, count, *_ = AGENTS_ROOM_100.counts
+    block, watch = f"agents {AGENTS_ROOM_100.name}", AGENTS_ROOM_100.watch.name
+    other = result(f"{block} {count}", watch, count, window(0.9, heard=1.0))
+    results = (
+        result("talking 120, compared", "native", 120, window(0.48)),
+        result("talking 30", "native", 30, window(0.15)),
+        result("agents room 36", AGENTS_ROOM.watch.name, 36, window(1.0, heard=0.9)),
+        result("agents room 32", AGENTS_ROOM.watch.name, 32, window(0.8, heard=1.0)),
+        result(f"{block} {top}", watch, top, window(1.0, heard=0.9)),
+        other,
+    )
+    note = found("livekit-agents, one room", run(*results)).note
+    assert note.startswith("32 with frames of 10 ms; 5.0 times native at 30; ")
+    assert f"{other.ms / 4:.1f} at {count} with frames of 100 ms" in note
+    first, second = (line for line in growth(run(*results)) if line.startswith("livekit-agents"))
+    assert (
+        "25.00 ms/s a participant, 6.2 times native at 120 (32 with frames of 10 ms; 5.0" in first
+    )
+    assert f"({count} with frames of 100 ms" in second
 
 
 def test_a_ladder_whose_top_is_sustained_proves_nothing() -> None:
-    watch, top = "livekit-agents, one room", AGENTS_ROOM_LADDER[0]
+    watch, top = "livekit-agents, one room", AGENTS_ROOM.counts[0]
     results = (
         result("talking 120, compared", "native", 120, window(0.6)),
         result(f"agents room {top}", watch, top, window(0.9, heard=0.99)),
@@ -113,7 +143,76 @@ def test_a_turn_never_told_misses_the_bound_of_delay() -> None:
     untold = {"load": Speech(turns=5, turns_told=4, delay_median_s=0.5)}
     most = result("large 1000", "adaptive", 1000, window(0.5), speech=untold)
     assert found("delay of events", run(most)).ok is False
-    assert "0.50 / ∞ s, 4 of 5" in table(run(most))
+    assert "0.50 / ∞ s, the latest, 4 of 5" in table(run(most))
+
+
+def test_a_delay_is_told_with_the_number_of_its_turns() -> None:
+    """Of 95 turns the 99 % are the one that was the latest."""
+    for turns, few in ((95, ", the latest"), (400, "")):
+        speech = {"load": Speech(turns=turns, turns_told=turns, delay_median_s=1, delay_p99_s=1.4)}
+        most = result("large 750", "adaptive", 750, window(0.5), speech=speech)
+        assert found("delay of events", run(most)).note == f"750 people, {turns} turns"
+        assert f"1.00 / 1.40 s{few}, {turns} of {turns}" in table(run(most))
+
+
+def told(**fields: int | float) -> Told:
+    return msgspec.structs.replace(Told(heard=60, resting=240, overdue=0, load=0.3), **fields)
+
+
+def test_a_microphone_that_the_patrol_forgot_misses() -> None:
+    for overdue, ok in ((0, True), (1, False), (None, None)):
+        most = result("large 1000", "adaptive", 1000, window(0.5))
+        most.told = msgspec.structs.replace(told(), overdue=overdue)
+        assert found("not heard for 3 minutes", run(most)).ok is ok
+    most.told = None
+    assert found("not heard for 3 minutes", run(most)).ok is None
+
+
+@pytest.mark.parametrize(
+    ("cores", "watched", "said", "missed"),
+    [
+        (0.45, 300, told(), []),
+        (0.86, 300, told(load=0.6), ["cores"]),
+        (0.45, 299, told(), ["watched"]),
+        (0.45, 300, told(heard=300, resting=0), ["microphones that rest"]),
+        (0.45, 300, told(load=0.5), ["load told, of the cores used"]),
+        (0.45, 300, told(load=0.05), ["the same"]),
+    ],
+)
+def test_the_shipped_settings_shed_before_they_lose_anybody(
+    cores: float, watched: int, said: Told, missed: list[str]
+) -> None:
+    shed = result("auto 300", "auto", 300, window(cores), watched=watched, told=said)
+    found = [v for v in verdicts(run(shed)) if v.what.startswith("300 as shipped")]
+    assert len(found) == 5
+    assert [v.what.removeprefix("300 as shipped: ") for v in found if not v.ok] == missed
+    assert f"of {said.heard + said.resting} microphones {said.resting} rest" in growth(run(shed))[0]
+
+
+def test_every_meeting_is_held_to_the_memory_of_one_more() -> None:
+    """One family that keeps the bound says nothing of the other."""
+    rows = (("meeting", "adaptive", 0.28), ("meeting", "always", 0.303), ("talking", "floor", 0.32))
+    measured = run(
+        *(
+            result(f"{name} {n}", watch, n, window(0.1, rss_mb=150 + mb * n))
+            for name, watch, mb in rows
+            for n in (30, 120)
+        )
+    )
+    adaptive, always = (v for v in verdicts(measured) if "further participant" in v.what)
+    assert (adaptive.ok, always.ok) == (True, False)
+    assert always.note == "everyone talking, of the SDK alone 0.320"
+    assert "a meeting, always: +0.00 ms/s and +0.303 MB for each" in "\n".join(growth(measured))
+
+
+@pytest.mark.parametrize(("billed", "ok"), [(0.79, False), (1.0, True), (1.19, True), (2.0, False)])
+def test_voices_that_are_found_are_billed_neither_too_little_nor_too_much(
+    billed: float, ok: bool
+) -> None:
+    speech = {"half": Speech(hard=10, hard_found=10, hard_billed=billed, hard_error=-0.2)}
+    voices = result("voices", "adaptive", 200, window(0.4), speech=speech)
+    assert found("billed from then on", run(voices)).ok is ok
+    assert f"from then on {100 * billed:.0f} % billed, in all -20 %" in growth(run(voices))[0]
 
 
 def test_a_missed_bound_fails_the_run_and_so_does_one_left_unmeasured() -> None:
@@ -159,6 +258,8 @@ def test_rounds_of_one_watcher_make_one_row() -> None:
     (row,) = merged([first, other])
     assert [w.cores for w in row.windows] == [0.1, 0.3]
     assert row.watched == 2
+    first.told, other.told = None, told()
+    assert merged([first, other])[0].told == other.told
 
 
 def test_every_row_of_the_table_has_every_column() -> None:
@@ -175,7 +276,7 @@ def test_growth_is_told_of_each_family() -> None:
         result(f"meeting {n}", "adaptive", n, window(0.001 * n, 100 + 0.2 * n)) for n in (30, 150)
     ]
     assert growth(run(*results)) == [
-        "a meeting, adaptive: +1.00 ms/s and +0.20 MB for each further participant"
+        "a meeting, adaptive: +1.00 ms/s and +0.200 MB for each further participant"
     ]
 
 
@@ -198,9 +299,35 @@ def test_the_saved_table_tells_machine_versions_and_growth() -> None:
     measured = msgspec.structs.replace(run(*results), versions={"livekit-server": "1.2.3"})
     text = markdown(measured)
     assert text.startswith("m, 2 cores, 2026-01-01; Python 3, livekit-server 1.2.3. `make ")
+    assert ", commit 0123abc. `" in head(msgspec.structs.replace(measured, commit="0123abc"))
     assert "- a meeting, adaptive: +1.00 ms/s" in text
 
 
 def test_a_run_can_be_read_again() -> None:
     measured = run(result("b", "w", 3, window(0.1), speech={"load": Speech(turns=1)}))
     assert msgspec.json.decode(msgspec.json.encode(measured), type=Run) == measured
+
+
+def test_a_run_saved_before_more_was_measured_can_be_read() -> None:
+    saved = msgspec.to_builtins(run(result("large 1000", "adaptive", 1000, window(0.1))))
+    del saved["commit"], saved["results"][0]["told"]
+    read = msgspec.convert(saved, Run)
+    assert markdown(read)
+    assert found("not heard for 3 minutes", read).ok is None
+
+
+def test_the_table_tells_who_is_muted_and_how_full_the_other_core_is() -> None:
+    few = result("large 1000", "adaptive", 1000, window(0.5), unmuted=850)
+    text = table(run(few))
+    assert "1000 of 1000 in 1, 850 unmuted" in text
+    assert text.splitlines()[0].endswith("| cores of server, publishers |")
+    assert text.endswith("| 0.20, 0.10 |")
+
+
+def test_a_commit_is_that_of_this_tree_and_of_no_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True, timeout=60)
+    monkeypatch.setattr(machine, "ROOT", tmp_path / "unpacked")
+    (tmp_path / "unpacked").mkdir()
+    assert machine.commit() == ""

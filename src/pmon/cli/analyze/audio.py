@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 LOWEST_HZ, HIGHEST_HZ = 8000, 192_000
 MOST_CHANNELS = 8
 """What the meters take."""
+UNTOLD = 2**63 - 1
+"""Frames of a stream whose header does not say how many (libsndfile's SF_COUNT_MAX)."""
 STDIN = "-"
 
 Samples = NDArray[np.int16]
@@ -25,6 +27,15 @@ Samples = NDArray[np.int16]
 
 class AudioError(ValueError):
     """A file that cannot be analysed; the message says why, and not which."""
+
+
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # it tells no types
+    """Read from beginning to end, without going to where it is anyway after each piece: behind the
+    last piece of a stream without a length libsndfile cannot, and all of it would be refused.
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 class Recording:
@@ -38,8 +49,8 @@ class Recording:
         self.name = name
         self.sample_rate: int = file.samplerate
         self.num_channels: int = file.channels
-        self.frames_told: int = file.frames
-        """How many its header says there are."""
+        self.frames_told: int | None = None if file.frames == UNTOLD else file.frames
+        """How many its header says there are, if it does."""
         self.frames = 0
         """How many were read so far."""
         self.over = 0
@@ -86,8 +97,7 @@ def recording(name: str) -> Iterator[Recording]:
 @contextmanager
 def _seekable(name: str) -> Iterator[IO[bytes]]:
     """libsndfile goes back and forth, so a pipe is copied to a file that nobody else sees."""
-    stdin = nullcontext(sys.stdin.buffer)  # which is not ours to close
-    with stdin if name == STDIN else open(name, "rb", buffering=0) as source:
+    with _stdin() if name == STDIN else open(name, "rb", buffering=0) as source:
         if source.seekable():
             yield source
             return
@@ -97,13 +107,20 @@ def _seekable(name: str) -> Iterator[IO[bytes]]:
             yield copy
 
 
+def _stdin() -> nullcontext[IO[bytes]]:
+    """It is not ours to close, and may be closed already."""
+    if sys.stdin is None:
+        raise AudioError("there is no standard input")
+    return nullcontext(sys.stdin.buffer)
+
+
 @contextmanager
 def _sound(file: IO[bytes]) -> Iterator[soundfile.SoundFile]:
     if os.fstat(file.fileno()).st_size == 0:
         raise AudioError("it is empty")
     try:
         # By descriptor: the format is then told by what is in it, not by what it is called.
-        sound = soundfile.SoundFile(file.fileno(), closefd=False)
+        sound = _Forward(file.fileno(), closefd=False)
     except soundfile.SoundFileRuntimeError as error:
         raise AudioError(f"it is no audio that can be read: {_reason(error)}") from None
     with sound:

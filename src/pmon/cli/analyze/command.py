@@ -79,7 +79,8 @@ def analyze(
     \b
     Exit codes:
       0  everything was analysed
-      1  a file could not be analysed or compared, while the others were; or a trace not replayed
+      1  a file could not be analysed or compared, while the others were; or a trace not replayed;
+         or results could not be written
       2  wrong use: options, REFERENCE, a missing extra; nothing was analysed
     """
     if trace is not None:
@@ -100,15 +101,12 @@ def _is_given(context: click.Context, name: str) -> bool:
 
 
 def _replay(path: str) -> bool:
+    from pmon.cli.analyze.output import say
     from pmon.cli.analyze.replay import print_replay
     from pmon.monitor.trace import TraceError
 
     try:
-        return print_replay(
-            path,
-            lambda line: click.echo(line, nl=False),
-            lambda text: click.echo(f"pmon analyze: {text}", err=True),
-        )
+        return print_replay(path, say, lambda text: click.echo(f"pmon analyze: {text}", err=True))
     except TraceError as error:
         raise click.ClickException(f"{path}: {error}") from None
 

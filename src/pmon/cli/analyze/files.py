@@ -17,6 +17,7 @@ from pmon.cli.analyze import plot, table
 from pmon.cli.analyze.audio import AudioError, Recording, recording
 from pmon.cli.analyze.compare import Counts, Score, count, pooled, score
 from pmon.cli.analyze.engine import Analysis, Curve, Detector, analyse
+from pmon.cli.analyze.output import output, say
 from pmon.cli.analyze.reference import References, Segments, UnclearReferenceError, check_length
 from pmon.cli.analyze.silero import SileroDetector
 
@@ -105,14 +106,18 @@ class _Work:
             if together is not None:
                 _print_line(Compared(files=len(self._counts), compare=together))
         elif self._analyses:
-            console = Console(width=None if sys.stdout.isatty() else WIDE)
-            console.print(table.results(self._analyses))
-            if self._references is not None:
-                names = [analysis.file for analysis in self._analyses]
-                scores = [score(counts) for counts in self._counts]
-                console.print(table.comparison(names, scores, together))
+            with output():
+                self._print_tables(together)
 
     # --- inside
+
+    def _print_tables(self, together: Score | None) -> None:
+        console = Console(width=None if sys.stdout.isatty() else WIDE)
+        console.print(table.results(self._analyses))
+        if self._references is not None:
+            names = [analysis.file for analysis in self._analyses]
+            scores = [score(counts) for counts in self._counts]
+            console.print(table.comparison(names, scores, together))
 
     def _compare(self, analysis: Analysis) -> Counts | None:
         if self._references is None:
@@ -140,6 +145,8 @@ class _Work:
         if source.over:
             text = f"{source.over} samples are beyond full scale, and were cut off there"
             _warn(source.name, text)
+        if source.frames_told is None:
+            return
         told_s = source.frames_told / source.sample_rate
         if told_s - source.duration_s > 0.1:
             text = f"it ends after {source.duration_s:.1f} s; its header tells of {told_s:.1f} s"
@@ -150,7 +157,7 @@ class _Work:
 def _progress(source: Recording) -> Iterator[Callable[[int], None]]:
     """A bar at the terminal while a long recording is read."""
     console = Console(stderr=True)
-    if not console.is_terminal or source.frames_told < LONG_S * source.sample_rate:
+    if not console.is_terminal or (source.frames_told or 0) < LONG_S * source.sample_rate:
         yield lambda frames: None
         return
     columns = (TextColumn("{task.percentage:>3.0f} %"), BarColumn(None), TimeRemainingColumn())
@@ -160,7 +167,7 @@ def _progress(source: Recording) -> Iterator[Callable[[int], None]]:
 
 
 def _print_line(item: object) -> None:
-    click.echo(msgspec.json.encode(item))
+    say(msgspec.json.encode(item) + b"\n")
 
 
 def _warn(name: str, text: str) -> None:

@@ -1,0 +1,21 @@
+"""What pmon tells of itself over HTTP."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from capacity.results import Told
+
+LISTENING = re.compile(r'^pmon_listening\{mode="(\w+)"\} (\S+)$', re.M)
+
+
+def told_of(metrics: str, worker: str) -> Told:
+    """Of its pages ``/metrics`` and ``/worker``."""
+    modes = {mode: round(float(value)) for mode, value in LISTENING.findall(metrics)}
+    return Told(
+        heard=modes.get("heard", 0),
+        resting=modes.get("resting", 0),
+        overdue=modes.get("overdue"),
+        load=json.loads(worker)["worker_load"],
+    )
