@@ -56,7 +56,9 @@ def server() -> Server:
 @pytest.fixture
 def adoption(server: Server, monkeypatch: pytest.MonkeyPatch) -> Adoption:
     monkeypatch.setattr("pmon.app.adoption.Looks", lambda *_: server)
-    pool: Any = SimpleNamespace(rooms=[], jobs_in=lambda room: [], handle=lambda message: None)
+    pool: Any = SimpleNamespace(
+        rooms=[], unwatched=0, jobs_in=lambda room: [], handle=lambda message: None
+    )
     protocol = WorkerProtocol("pmon", version="1.0.0", max_jobs=10, job_type="participant")
     nobody: Any = None
     return Adoption(load_settings(KEYS), nobody, protocol, pool, Metrics(reconcile=True))

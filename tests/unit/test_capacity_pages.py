@@ -15,9 +15,7 @@ pmon_process_load{process="media-0"} 0.5
 WORKER = '{"worker_type": "JT_PARTICIPANT", "worker_load": 0.31, "media": {}}'
 
 
-@pytest.mark.parametrize(
-    ("more", "overdue"), [("", None), ('pmon_listening{mode="overdue"} 2.0\n', 2)]
-)
+@pytest.mark.parametrize(("more", "overdue"), [("", None), ("pmon_microphones_overdue 2.0\n", 2)])
 def test_listening_and_load_are_read(more: str, overdue: int | None) -> None:
     """A worker that does not tell who is overdue has not told that nobody is."""
     told = told_of(METRICS + more, WORKER)
