@@ -13,8 +13,9 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
@@ -73,7 +74,7 @@ def structs_in(struct: Struct) -> Iterator[Struct]:
             yield from structs_in(found)
 
 
-def _structs(hint: object) -> Iterator[Struct]:
+def _structs(hint: Any) -> Iterator[Struct]:
     plain = isinstance(hint, type) and not isinstance(hint, types.GenericAlias)
     if plain and issubclass(hint, msgspec.Struct):
         yield hint
@@ -134,7 +135,7 @@ def choices(name: str) -> str:
     return ", ".join(found)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(" ".join(x.split()) for x in row) + " |" for row in lines)
