@@ -69,7 +69,7 @@ AGENTS_EACH = Ladder(
 AGENTS_ROOM_100 = Ladder(
     "room 100 ms",
     Watch("livekit-agents, one room, frames of 100 ms", "agents 100 ms"),
-    (120, 100, 84, 70, 56),
+    (100, 84, 70, 56, 44),
     frame_ms=100,
 )
 """As pmon's portable tier takes them, which is not what an agent does by default."""

@@ -113,6 +113,10 @@ def _auto(run: Run) -> Iterator[Verdict]:
     share = told.load * LOAD_THRESHOLD / SERVER_CUT / shed.cores if told and shed else None
     yield Verdict("300 as shipped: load told, of the cores used", share, 1.1)
     yield Verdict("300 as shipped: the same", share, 0.25, at_least=True)
+    speech = next(iter(shed.speech.values()), None) if shed is not None else None
+    error = speech.talk_error if speech is not None else None
+    off = None if error is None else abs(error)
+    yield Verdict("300 as shipped: talk time, too little or too much", off, 0.1)
 
 
 def _right(run: Run) -> Iterator[Verdict]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 from capacity.machine import cpu_model
 
-from speech import manifest, material, measure, opus, report, told, verdicts
+from speech import manifest, material, measure, opus, report, told, unfound, verdicts
 from speech.detectors import DETECTORS, missing
 from speech.detectors import versions as detector_versions
 from speech.measure import Run
@@ -69,15 +69,18 @@ def main(
         click.echo(line, err=True)
     if check:
         sys.exit(1 if changed else 0)
+    scores = measure.clips(clips, names, processes)
+    judged = scores.get(verdicts.DETECTOR)
     run = Run(
         head=head(part, command),
         part=part,
         minutes=sum(clip.duration_s for clip in clips) / 60,
         conditions=[clip.condition for clip in clips],
         sample_rates=[clip.sample_rate for clip in clips],
-        scores=measure.clips(clips, names, processes),
+        scores=scores,
         billed_s=measure.hours(names, seconds, processes) if hours and not is_quick else {},
-        told_s=told.of_clips(clips, processes) if verdicts.DETECTOR in names else {},
+        told_s=told.of_clips(clips, processes) if judged else {},
+        segments=unfound.of_clips(clips, judged) if judged else [],
     )
     text = report.markdown(run)
     click.echo(text)

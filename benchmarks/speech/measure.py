@@ -10,6 +10,7 @@ from speech.detectors import DETECTORS
 from speech.material import Clip, pool
 from speech.negatives import NEGATIVES
 from speech.score import Score
+from speech.unfound import Segment
 
 SAMPLE_RATE = 48_000
 OTHERS_S = 600.0
@@ -20,7 +21,8 @@ OTHERS_S = 600.0
 class Run:
     """All that the table shows. ``conditions`` and ``sample_rates`` have one entry for each clip,
     ``scores`` those of each detector; ``billed_s`` is by detector and kind of noise, in an hour;
-    ``told_s`` by condition, how late pmon told of each onset."""
+    ``told_s`` by condition, how late pmon told of each onset; ``segments`` all of the truth, and
+    whether pmon found them."""
 
     head: str
     part: str
@@ -30,6 +32,7 @@ class Run:
     scores: dict[str, list[Score]]
     billed_s: dict[str, dict[str, float]]
     told_s: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    segments: list[Segment] = dataclasses.field(default_factory=list)
 
     def pooled(
         self,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from capacity.compare import finite, percentile
+
+from speech import unfound
 from speech.material import RATES
 from speech.measure import Run
 from speech.negatives import NEGATIVES
@@ -22,8 +26,8 @@ HEAD = (
     "F1",
     *(f"talk time, {name}" for name in LOUDNESSES),
     "per clip",
-    "onset: median / 90 %",
-    "end: median / 90 %",
+    "onset: median, of amounts / 90 %",
+    "end: median, of amounts / 90 %",
     "not found",
     "joined",
 )
@@ -39,6 +43,8 @@ def markdown(run: Run) -> str:
     ]
     if run.told_s:
         parts.append(_table(list(_told(run))))
+    if run.segments:
+        parts.append(_table(list(unfound.rows(run.segments))))
     if run.billed_s:
         parts.append(_table(list(_by_noise(run))))
     return "\n\n".join(parts)
@@ -51,8 +57,10 @@ def figures(run: Run) -> dict[str, Any]:
         "head": run.head,
         "part": run.part,
         "minutes": round(run.minutes, 1),
-        "told_median_s": median(told_of_five(run)),
-        "told_90_s": within(told_of_five(run)),
+        "told": sum(map(math.isfinite, told_of_five(run))),
+        "to_tell": len(told_of_five(run)),
+        "told_median_s": finite(percentile(told_of_five(run), 0.5)),
+        "told_90_s": finite(percentile(told_of_five(run), 0.9)),
         "detectors": {
             name: {
                 "dcf_of_five": of_five(run, name).dcf,
@@ -74,8 +82,10 @@ def _figures(score: Score) -> dict[str, float | int | None]:
         "talk_error": score.talk_error,
         "mean_absolute_talk_error": score.mean_absolute_talk_error,
         "onset_median_s": median(score.onset_errors),
+        "onset_amount_median_s": within(score.onset_errors, 0.5),
         "onset_90_s": within(score.onset_errors),
         "end_median_s": median(score.end_errors),
+        "end_amount_median_s": within(score.end_errors, 0.5),
         "end_90_s": within(score.end_errors),
         "segments": score.segments,
         "not_found": score.unfound,
@@ -113,8 +123,9 @@ def _row(run: Run, name: str) -> list[str]:
 
 
 def _errors(errors: Sequence[float]) -> str:
-    middle, most = median(errors), within(errors)
-    return "" if middle is None or most is None else f"{middle:+.2f} / {most:.2f} s"
+    if not errors:
+        return ""
+    return f"{median(errors):+.2f} s, {within(errors, 0.5):.2f} / {within(errors):.2f} s"
 
 
 def _by_condition(run: Run) -> Iterator[list[str]]:
@@ -128,12 +139,22 @@ def _by_condition(run: Run) -> Iterator[list[str]]:
 
 
 def _told(run: Run) -> Iterator[list[str]]:
-    yield ["pmon tells of an onset under", "after, median", "90 %", "of so many"]
+    yield ["pmon tells of an onset under", "after, median", "80 %", "90 %", "told"]
     every = [(c, run.told_s[c]) for c in dict.fromkeys(run.conditions)]
     for name, delays in [("all of five", told_of_five(run)), *every]:
-        middle, most = median(delays), within(delays)
-        if middle is not None and most is not None:
-            yield [name, f"{middle:.2f} s", f"{most:.2f} s", str(len(delays))]
+        if delays:
+            late = (percentile(delays, share) for share in (0.5, 0.8, 0.9))
+            yield [name, *map(_late, late), told(delays)]
+
+
+def _late(delay_s: float | None) -> str:
+    shown = finite(delay_s)
+    return "∞" if shown is None else f"{shown:.2f} s"
+
+
+def told(delays: Sequence[float]) -> str:
+    """How many there were to tell, and how many were told."""
+    return f"{sum(map(math.isfinite, delays))} of {len(delays)}"
 
 
 def told_of_five(run: Run) -> list[float]:

@@ -39,6 +39,7 @@ class Score:
     unfounded: int = 0
     onset_errors: list[float] = dataclasses.field(default_factory=list)
     end_errors: list[float] = dataclasses.field(default_factory=list)
+    unfound_spans: list[tuple[float, float]] = dataclasses.field(default_factory=list)
 
     @property
     def p_miss(self) -> float:
@@ -90,7 +91,9 @@ def score(stated: Segments, true: Segments, duration_s: float) -> Score:
     )
     for i, segment in enumerate(true):
         found = [s for s in stated if _overlap(s, segment)]
-        made.unfound += not found
+        if not found:
+            made.unfound += 1
+            made.unfound_spans.append(segment)
         if found and not (i > 0 and _overlap(found[0], true[i - 1])):
             made.onset_errors.append(found[0][0] - segment[0])
         if found and not (i + 1 < len(true) and _overlap(found[-1], true[i + 1])):

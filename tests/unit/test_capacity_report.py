@@ -169,22 +169,24 @@ def test_a_microphone_that_the_patrol_forgot_misses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "watched", "said", "missed"),
+    ("cores", "watched", "said", "error", "missed"),
     [
-        (0.45, 300, told(), []),
-        (0.86, 300, told(load=0.6), ["cores"]),
-        (0.45, 299, told(), ["watched"]),
-        (0.45, 300, told(heard=300, resting=0), ["microphones that rest"]),
-        (0.45, 300, told(load=0.5), ["load told, of the cores used"]),
-        (0.45, 300, told(load=0.05), ["the same"]),
+        (0.45, 300, told(), 0.0, []),
+        (0.86, 300, told(load=0.6), 0.0, ["cores"]),
+        (0.45, 299, told(), 0.0, ["watched"]),
+        (0.45, 300, told(heard=300, resting=0), 0.0, ["microphones that rest"]),
+        (0.45, 300, told(load=0.5), 0.0, ["load told, of the cores used"]),
+        (0.45, 300, told(load=0.05), 0.0, ["the same"]),
+        (0.45, 300, told(), -0.4, ["talk time, too little or too much"]),
     ],
 )
 def test_the_shipped_settings_shed_before_they_lose_anybody(
-    cores: float, watched: int, said: Told, missed: list[str]
+    cores: float, watched: int, said: Told, error: float, missed: list[str]
 ) -> None:
     shed = result("auto 300", "auto", 300, window(cores), watched=watched, told=said)
+    shed.speech = {"load": Speech(talk_error=error)}
     found = [v for v in verdicts(run(shed)) if v.what.startswith("300 as shipped")]
-    assert len(found) == 5
+    assert len(found) == 6
     assert [v.what.removeprefix("300 as shipped: ") for v in found if not v.ok] == missed
     assert f"of {said.heard + said.resting} microphones {said.resting} rest" in growth(run(shed))[0]
 

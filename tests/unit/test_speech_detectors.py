@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,21 @@ import pytest
 from capacity.verdicts import Verdict
 from click.testing import CliRunner
 from scipy import signal
-from speech import detectors, material, measure, negatives, report, score, told, truth, verdicts
+from speech import (
+    detectors,
+    material,
+    measure,
+    negatives,
+    report,
+    score,
+    told,
+    truth,
+    unfound,
+    verdicts,
+)
 from speech.__main__ import main
 from speech.detectors import DETECTORS
+from speech.material import Clip
 from speech.measure import Run
 from speech.negatives import NEGATIVES
 from speech.score import Score
@@ -87,6 +101,66 @@ def test_every_bound_of_an_hour_is_checked() -> None:
     bounded = [n for n in NEGATIVES if n.at_most_s is not None]
     assert len(missed(61.0)) == len(bounded) > 10
     assert {n.name for n in bounded} > {"white noise", "hum, 50 Hz", "silence", "keyboard"}
+
+
+def verdict_on(what: str, judged: Run) -> Verdict:
+    (verdict,) = (v for v in verdicts.verdicts(judged) if what in v.what)
+    return verdict
+
+
+@pytest.mark.parametrize("what", ["onset", "end"])
+def test_as_much_too_early_as_too_late_is_not_right(what: str) -> None:
+    judged = run({"pmon": 0.0})
+    (one,) = judged.scores["pmon"]
+    for off, ok in ((0.05, True), (0.5, False)):
+        one.onset_errors = one.end_errors = [-off, off, off, -off]
+        assert verdict_on(f"stated {what}", judged).ok is ok
+
+
+def test_onsets_that_were_never_told_are_late() -> None:
+    """Of those that were told alone, the median would be that of the easy ones."""
+    judged = run({"pmon": 0.0})
+    judged.told_s = {"clean": [0.1, 0.1, 0.14, 0.2, math.inf]}
+    assert verdict_on("onset told", judged).measured == 0.14
+    assert verdict_on("onset told", judged).note.startswith("4 of 5 were told")
+    assert "| clean | 0.14 s | 0.20 s | ∞ | 4 of 5 |" in report.markdown(judged)
+    assert json.loads(json.dumps(report.figures(judged), allow_nan=False))["told"] == 4
+    judged.told_s["clean"] += [math.inf] * 4
+    assert verdict_on("onset told", judged).ok is False
+
+
+def clip(folder: Path, samples: npt.NDArray[np.int16], segments: truth.Segments) -> Clip:
+    file = folder / "clip.npy"
+    np.save(file, samples)
+    return Clip("clip", "somebody", "babble 10 dB", 16_000, -30.0, segments, file)
+
+
+def test_an_onset_that_is_not_told_counts_and_one_that_pause_hides_does_not(
+    tmp_path: Path,
+) -> None:
+    samples, segments = phrase()
+    silent = np.zeros(3 * 16_000, dtype=np.int16)
+    said = np.concatenate([samples, silent])
+    after_s = len(samples) / 16_000
+    missed = [*segments, (after_s + 1.0, after_s + 1.5), (after_s + 1.7, after_s + 2.0)]
+    first, *_, last = told.of_clip(clip(tmp_path, said, missed))
+    assert 0.0 < first < 0.3
+    assert last == math.inf
+    apart = [b[0] - a[1] >= told.APART_S for a, b in itertools.pairwise(missed)]
+    assert len(told.of_clip(clip(tmp_path, said, missed))) == 1 + sum(apart)
+    assert apart[-1] is False
+
+
+def test_what_is_not_found_is_told_by_condition_length_and_level(tmp_path: Path) -> None:
+    samples = np.zeros(3 * 16_000, dtype=np.int16)
+    samples[16_000:17_600] = 328  # 0.1 s at -40 dBov
+    truths = [(1.0, 1.1), (2.0, 2.7)]
+    one = clip(tmp_path, samples, truths)
+    judged = score.score([(2.0, 2.5)], truths, 3.0)
+    head, everything, noise, condition = unfound.rows(unfound.of_clips([one], [judged]))
+    assert head[2:5] == ["under 0.3 s", "0.3 to 0.6 s", "longer"]
+    assert everything == ["all", "1 of 2", "1 of 1", "0 of 0", "0 of 1", "0.10 s", "-40 dBov"]
+    assert (noise[0], condition[0]) == ("noise at 10 dB", "babble 10 dB")
 
 
 def test_the_table_tells_all_detectors_and_conditions() -> None:

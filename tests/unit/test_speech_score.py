@@ -104,6 +104,7 @@ def test_a_case_counted_by_hand() -> None:
     assert one.onset_errors == pytest.approx([-0.5])
     assert one.end_errors == pytest.approx([-0.5])
     assert (one.segments, one.unfound, one.unfounded) == (2, 1, 1)
+    assert one.unfound_spans == [(4.0, 5.0)]
 
 
 def test_too_much_here_does_not_make_up_for_too_little_there() -> None:
