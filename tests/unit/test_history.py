@@ -6,8 +6,12 @@ import asyncio
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from postgres_server import PASSWORD, PostgresServer
 from sqlalchemy import text
 
 from pmon.monitor import events as ev
+from pmon.outputs.history import rows
 from pmon.outputs.history.database import HistoryError, make_file, open_engine
 from pmon.outputs.history.migrate import upgrade
 from pmon.outputs.history.output import History
@@ -242,8 +247,6 @@ async def test_a_row_that_is_refused_keeps_no_other_out(
         row = turn(event)
         return row | {"turn_s": None} if event.participant == "bad" else row
 
-    from pmon.outputs.history import rows
-
     turn = rows._turn
     monkeypatch.setattr(rows, "_turn", spoilt)
     history = await started(url)
@@ -300,8 +303,6 @@ async def test_a_hanging_database_holds_up_neither_events_nor_the_exit(
 def test_an_event_costs_the_loop_little() -> None:
     """200 µs an event is the limit of all outputs together; the row of a whole session is the
     largest."""
-    import time
-
     events = [meeting(f"p{n}", session=f"PS_{n}") for n in range(200)]
     began = time.process_time()
     made = sum(len(changes(each)) for each in events)
@@ -311,8 +312,6 @@ def test_an_event_costs_the_loop_little() -> None:
 
 
 def test_the_page_of_the_docs_has_the_tables_as_they_are() -> None:
-    from importlib.util import module_from_spec, spec_from_file_location
-
     path = Path(__file__).parents[2] / "scripts" / "make_history_docs.py"
     spec = spec_from_file_location("make_history_docs", path)
     assert spec is not None and spec.loader is not None
@@ -324,9 +323,6 @@ def test_the_page_of_the_docs_has_the_tables_as_they_are() -> None:
 
 def test_nothing_of_it_is_loaded_without_a_database() -> None:
     """The extra is for those who keep a history."""
-    import subprocess
-    import sys
-
     check = (
         "import sys, pmon.app.supervisor, pmon.cli.main;"
         "sys.exit(bool({'sqlalchemy', 'alembic', 'psycopg'} & set(sys.modules)))"

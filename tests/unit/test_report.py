@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from history_samples import NOON, at, made, meeting, put, sqlite_url
@@ -20,7 +21,8 @@ from postgres_server import PASSWORD, PostgresServer
 from pmon.cli.main import main
 from pmon.cli.report.days import Line, bounds, lines
 from pmon.monitor import events as ev
-from pmon.outputs.history.read import connected, find
+from pmon.outputs.history.read import Found, Session, Span, connected, find
+from pmon.outputs.pseudonyms import Pseudonyms
 
 UTC_ZONE = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -220,8 +222,6 @@ def test_coverage(database: str, fields: dict[str, Any], expected: float) -> Non
 
 def test_whose_microphone_was_not_listened_to_has_no_talk_time(database: str) -> None:
     """Zero would say that they were silent."""
-    import msgspec
-
     events = meeting(turns=(), summary_fields=microphone(100.0) | {"coverage": coverage()})
     events[0] = msgspec.structs.replace(events[0], monitoring_type="video")
     put(database, events)
@@ -252,8 +252,6 @@ moments = st.integers(0, 4 * 86_400)
 )
 def test_days_together_are_the_whole(stays: list[list[int]], zone: ZoneInfo) -> None:
     """Whatever the time zone: no second is told twice, none is lost."""
-    from pmon.outputs.history.read import Found, Session, Span
-
     session = Session(
         session="PS_1",
         room="r",
@@ -321,8 +319,6 @@ def test_a_name_is_no_markup_and_obeyed_by_no_terminal(database: str) -> None:
 
 
 def test_a_room_is_found_behind_its_pseudonym(database: str) -> None:
-    from pmon.outputs.pseudonyms import Pseudonyms
-
     key = "a-key-that-nobody-guesses"
     put(database, meeting(room=Pseudonyms(key).room("call-123")))
     assert "alice" not in run(database, "--room", "call-123").stdout

@@ -97,7 +97,8 @@ def report(
     Quality is the mean score of the connection, 0 to 1. Coverage is the part of the presence of
     which it is known whether they spoke, from decoded audio or the server's word; both are known
     for whole sessions, and each day has those of its sessions. A ! marks a coverage under 90 %,
-    and those whose session has not ended.
+    and those whose session has not ended; they are taken to be there until the last sign of
+    their meeting.
 
     \b
     Exit codes:
