@@ -7,6 +7,7 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,6 +21,7 @@ ListenMode = Literal["auto", "always", "adaptive"]
 VideoMode = Literal["auto", "always", "adaptive", "off"]
 MediaTier = Literal["auto", "native", "portable"]
 JobType = Literal["participant", "room"]
+IdentityMode = Literal["plain", "hash"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 EVENT_TYPES = (
     "session_started",
@@ -39,6 +41,18 @@ EVENT_TYPES = (
     "issue_resolved",
 )
 """As ``monitor.events`` has them, which stands above this."""
+DATABASES = {
+    "sqlite": "history",
+    "sqlite+pysqlite": "history",
+    "postgres": "postgres",
+    "postgresql": "postgres",
+    "postgresql+psycopg": "postgres",
+}
+"""What a history can be kept in, by the scheme of its URL, and the extra that brings it."""
+SOME_DATABASE = (
+    "should be sqlite:///file.db, sqlite:////absolute/file.db,"
+    " or postgresql://user:password@host/database"
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +79,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     http_port: int = 8081
     record: str | None = None
+    database: str | None = None
+    retention_s: float = 90 * DAY_S
+    """0: for ever."""
+    identity: IdentityMode = "plain"
+    identity_key: str | None = None
     webhook_url: str | None = None
     webhook_events: frozenset[str] | None = None
     state_dir: str | None = None
@@ -127,6 +146,8 @@ class Setting:
             return str(field.default).lower()
         if self.field == "max_rss":
             return f"{field.default >> 30}GiB"
+        if self.field == "retention_s":
+            return f"{field.default / DAY_S:g}d"
         if self.field.endswith("_s"):
             return str(durationpy.to_str(timedelta(seconds=field.default)))
         return str(field.default)
@@ -166,6 +187,46 @@ def _split(text: str, schemes: tuple[str, ...], message: str) -> tuple[SplitResu
     if url.scheme not in schemes or not url.hostname or not port_is_fine:
         raise ValueError(message)
     return url, url.hostname
+
+
+def _database(text: str) -> str:
+    scheme = text.partition(":")[0]
+    if scheme not in DATABASES:
+        raise ValueError(SOME_DATABASE)
+    extra = DATABASES[scheme]
+    needed = ["sqlalchemy", "alembic", *(["psycopg"] if extra == "postgres" else [])]
+    if any(find_spec(module) is None for module in needed):
+        raise ValueError(f"needs an extra: pip install 'pmon-livekit[{extra}]'")
+    names_file = re.fullmatch(r"[a-z+]+:///[^?#:][^?#]*", text) is not None
+    is_whole = names_file if extra == "history" else _is_database_url(text)
+    if not text.isprintable() or not is_whole:
+        raise ValueError(SOME_DATABASE)
+    return text
+
+
+def _is_database_url(text: str) -> bool:
+    from sqlalchemy import exc, make_url  # an optional extra, and not for those who need none
+
+    try:
+        url = make_url(text)
+    except (exc.ArgumentError, ValueError):
+        return False
+    return bool(url.database)
+
+
+def _retention(text: str) -> float:
+    if text.lower() == "forever":
+        return 0.0
+    seconds = parse_duration(text, zero=True, longest_s=36_500 * DAY_S)
+    if 0.0 < seconds < DAY_S:  # 90m would not be three months
+        raise ValueError("should be 1d or more, such as 90d, or forever")
+    return seconds
+
+
+def _identity_key(text: str) -> str:
+    if not text.isprintable() or " " in text or len(text) < 16:
+        raise ValueError("should be one word of 16 characters or more, which nobody can guess")
+    return text
 
 
 def _event_types(text: str) -> frozenset[str]:
@@ -381,6 +442,34 @@ SETTINGS: tuple[Setting, ...] = (
         "A folder for daily files of events, one JSON object a line.",
     ),
     Setting(
+        "database",
+        "PMON_DATABASE",
+        _database,
+        "Where the history of meetings is kept: sqlite:///file.db or"
+        " postgresql://user:password@host/database.",
+        secret=True,
+    ),
+    Setting(
+        "retention_s",
+        "PMON_RETENTION",
+        _retention,
+        "How long record and history keep what they have; 0 or forever: until somebody deletes it.",
+    ),
+    Setting(
+        "identity",
+        "PMON_IDENTITY",
+        _one_of("plain", "hash"),
+        "hash: pseudonyms stand for identities, and for the names of rooms with phone numbers, in"
+        " log, record, history and webhooks.",
+    ),
+    Setting(
+        "identity_key",
+        "PMON_IDENTITY_KEY",
+        _identity_key,
+        "The secret that pseudonyms are made with; the same key makes the same ones.",
+        secret=True,
+    ),
+    Setting(
         "webhook_url",
         "PMON_WEBHOOK_URL",
         _webhook_url,
@@ -449,6 +538,10 @@ def load_settings(
                 problems.append(f"{name} {_shown(text, setting)}: it {error}")
         elif setting.required:
             problems.append(f"{name} is missing: {setting.help}")
+    if values.get("identity") == "hash" and not given.get("PMON_IDENTITY_KEY", "").strip():
+        problems.append(
+            "PMON_IDENTITY_KEY (--identity-key) is missing: PMON_IDENTITY=hash needs it"
+        )
     if problems:
         raise SettingsError("\n".join(["settings are missing or wrong:", *problems]))
     return msgspec.convert(values, Settings)

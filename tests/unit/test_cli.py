@@ -108,7 +108,7 @@ def test_pmon_worker_is_the_same_command() -> None:
 def test_pmon_lists_its_commands() -> None:
     done = run(PMON, "--help")
     assert done.returncode == 0
-    for name in ("analyze", "demo", "worker"):
+    for name in ("analyze", "demo", "privacy", "report", "worker"):
         assert name in done.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import get_args
 
 import pytest
@@ -45,6 +46,12 @@ BAD = {
     "PMON_HTTP_HOST": ["http://host", "a b", "host/path", "a..b", ".", "a" * 64, "-x"],
     "PMON_HTTP_PORT": ["65536", "-1", "http", "8_0"],
     "PMON_RECORD": ["a\x00b"],
+    "PMON_DATABASE": ["mysql://host/db", "history.db", "sqlite://", "sqlite:///:memory:",
+                      "sqlite:///a.db?mode=ro", "postgresql://host", "postgresql://h:port/db",
+                      "postgresql+asyncpg://host/db", "sqlite:///a\x1bb"],
+    "PMON_RETENTION": ["90", "-1d", "90m", "1ms", "for ever", "40000d"],
+    "PMON_IDENTITY": ["secret", "sha256"],
+    "PMON_IDENTITY_KEY": ["too-short", "two words of some length", "a\tb" * 8],
     "PMON_WEBHOOK_URL": ["host/hook", "ftp://host", "http://", "http://a b", "http://h:0",
                          "http://host/#part"],
     "PMON_WEBHOOK_EVENTS": ["speaking", "issue_raised;issue_resolved", ","],
@@ -70,6 +77,13 @@ GOOD = [
     ("LIVEKIT_LOG_LEVEL", "WARN", "log_level", "warning"),
     ("PMON_DRAIN_TIMEOUT", "0", "drain_timeout_s", 0.0),
     ("PMON_RECORD", "/var/lib/pmon", "record", "/var/lib/pmon"),
+    ("PMON_DATABASE", "sqlite:///h.db", "database", "sqlite:///h.db"),
+    ("PMON_DATABASE", "sqlite:////var/lib/h.db", "database", "sqlite:////var/lib/h.db"),
+    ("PMON_DATABASE", "postgresql://u:p@h:5432/d", "database", "postgresql://u:p@h:5432/d"),
+    ("PMON_RETENTION", "30d", "retention_s", 30 * 86_400.0),
+    ("PMON_RETENTION", "36h", "retention_s", 36 * 3600.0),
+    ("PMON_RETENTION", "0", "retention_s", 0.0),
+    ("PMON_RETENTION", "Forever", "retention_s", 0.0),
     ("PMON_TRACE", "traces", "trace", "traces"),
     ("PMON_STATE_DIR", "/var/lib/pmon", "state_dir", "/var/lib/pmon"),
     ("PMON_WEBHOOK_URL", "https://h/p?token=x", "webhook_url", "https://h/p?token=x"),
@@ -118,6 +132,8 @@ def test_the_message_says_what_is_there_and_what_should_be() -> None:
     [
         ("LIVEKIT_API_SECRET", "my secret", "my secret"),
         ("LIVEKIT_URL", "wss://user:hunter2@host", "hunter2"),
+        ("PMON_DATABASE", "postgresql://user:hunter2@host:port/db", "hunter2"),
+        ("PMON_IDENTITY_KEY", "hunter2", "hunter2"),
     ],
 )
 def test_a_refused_secret_is_not_shown(variable: str, text: str, secret: str) -> None:
@@ -163,6 +179,35 @@ def test_every_field_stands_in_the_table_with_its_default() -> None:
     for setting in SETTINGS:
         if setting.default:
             assert setting.parse(setting.default) == getattr(defaults, setting.field)
+
+
+def test_pseudonyms_need_a_key() -> None:
+    """Without one anybody could hash a list of phone numbers and compare."""
+    with pytest.raises(SettingsError, match=r"PMON_IDENTITY_KEY .* is missing"):
+        load_settings({**KEYS, "PMON_IDENTITY": "hash"})
+    key = "k" * 16
+    settings = load_settings({**KEYS, "PMON_IDENTITY": "hash", "PMON_IDENTITY_KEY": key})
+    assert settings.identity_key == key
+    assert key not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [
+        ("sqlite:///h.db", "sqlalchemy", "history"),
+        ("sqlite:///h.db", "alembic", "history"),
+        ("postgresql://h/d", "psycopg", "postgres"),
+    ],
+)
+def test_a_missing_extra_names_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, url: str, module: str, extra: str
+) -> None:
+    def without(name: str) -> object:
+        return None if name == module else find_spec(name)
+
+    monkeypatch.setattr("pmon.settings.find_spec", without)
+    with pytest.raises(SettingsError, match=rf"pip install 'pmon-livekit\[{extra}\]'"):
+        load_settings({**KEYS, "PMON_DATABASE": url})
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format, pretty_repr])

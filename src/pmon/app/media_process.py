@@ -17,6 +17,7 @@ from pmon.app.channel import Channel
 from pmon.app.host import Host
 from pmon.media.tiers import choose
 from pmon.outputs import log as log_output
+from pmon.outputs.pseudonyms import asked_for
 
 LAST_LINES_S = 1.0
 LEAVE_S = 5.0
@@ -34,7 +35,8 @@ async def serve(sock: socket.socket) -> None:
         await channel.aclose()
         return
     settings = begin.settings
-    log_output.configure(settings.log_format, settings.log_level, log_output.standard_output())
+    stdout, pseudonyms = log_output.standard_output(), asked_for(settings)
+    log_output.configure(settings.log_format, settings.log_level, stdout, pseudonyms)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: channel.send(msg.Interrupted()))
     async with api.LiveKitAPI(settings.url, settings.api_key, settings.api_secret) as server:

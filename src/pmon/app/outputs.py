@@ -11,6 +11,7 @@ import structlog
 
 from pmon.monitor.events import AnyEvent
 from pmon.outputs.record import Record
+from pmon.outputs.retention import Keeper, Retention
 from pmon.outputs.webhook import Webhook
 from pmon.settings import Settings, SettingsError
 
@@ -42,6 +43,8 @@ class Outputs:
 
     def __init__(self, settings: Settings) -> None:
         self._all = list(_asked_for(settings))
+        keepers = [output for output in self._all if isinstance(output, Keeper)]
+        self._retention = Retention(keepers, settings.retention_s)
 
     async def start(self) -> None:
         """Raises one SettingsError for all that is wrong; those that started are to be closed."""
@@ -51,6 +54,7 @@ class Outputs:
                 await output.start()
         if problems:
             raise SettingsError("\n".join(problems))
+        self._retention.start()
 
     def event(self, event: AnyEvent) -> None:
         """Give the event to each of them."""
@@ -66,12 +70,17 @@ class Outputs:
 
     async def aclose(self, deadline_s: float = CLOSE_S) -> None:
         """All at once, so that together they take no longer than the slowest."""
+        self._retention.close()
         await asyncio.gather(*(output.aclose(deadline_s) for output in self._all))
 
 
 def _asked_for(settings: Settings) -> Iterator[Output]:
     if settings.record:
         yield Record(settings.record)
+    if settings.database:
+        from pmon.outputs.history.output import History  # an optional extra
+
+        yield History(settings.database)
     if settings.webhook_url is not None:
         yield Webhook(
             settings.webhook_url,

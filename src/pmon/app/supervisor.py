@@ -35,6 +35,7 @@ from pmon.app.trace import check_folder
 from pmon.monitor.events import AnyEvent, ParticipantConnected, SessionEnded
 from pmon.monitor.people import people
 from pmon.outputs import log as log_output
+from pmon.outputs import pseudonyms
 from pmon.outputs.metrics import Metrics
 from pmon.settings import Settings, SettingsError
 from pmon.web.server import WebServer
@@ -86,6 +87,7 @@ class Supervisor:
         self._totals = Totals()
         self._events = log_output.EventLog(settings.log_format)
         self._outputs = Outputs(settings)
+        self._pseudonyms = pseudonyms.asked_for(settings)
         self._web = WebServer(self, self._metrics, settings.http_host, settings.http_port)
         self._instance = secrets.token_hex(6)
         """One start of the worker: with a number behind it, an event's id is unique for ever."""
@@ -311,10 +313,11 @@ class Supervisor:
         self._seq += 1
         job = None if is_adopted(event.job or "") else event.job
         event = msgspec.structs.replace(event, id=f"{self._instance}-{self._seq}", job=job)
-        self._totals.event(event)
         self._metrics.event(event)
-        self._events.event(event)
-        self._outputs.event(event)
+        told = event if self._pseudonyms is None else self._pseudonyms.event(event)
+        self._totals.event(told)
+        self._events.event(told)
+        self._outputs.event(told)
         if isinstance(event, ParticipantConnected):
             self._adoption.somebody_came(event.room)
         elif isinstance(event, SessionEnded) and event.reason == "monitor_removed":

@@ -20,7 +20,8 @@ import structlog
 from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.trace import Stopped, encode, recorded
-from pmon.outputs.appender import Appender
+from pmon.outputs.appender import Line, append_lines
+from pmon.outputs.batches import BatchWriter
 from pmon.settings import SettingsError
 
 TRACE_BYTES = 64 << 20
@@ -59,8 +60,8 @@ class Traces:
         self._sinks: weakref.WeakSet[_Sink] = weakref.WeakSet()
         self._version = importlib.metadata.version("pmon-livekit")
         # Twice: of those that stop, each has a last line.
-        self._appender = Appender("trace", backlog=2 * BACKLOG)
-        self._appender.start()
+        self._writer: BatchWriter[Line] = BatchWriter("trace", append_lines, backlog=2 * BACKLOG)
+        self._writer.start()
 
     def record(self, room: str, anchor: UtcAnchor, *, opt_out: bool) -> RoomMonitor:
         """The monitor of a room, whose inputs are written down while there is place."""
@@ -83,13 +84,13 @@ class Traces:
             return f"it has reached {self._trace_bytes >> 20} MiB"
         if self._left < 0:
             return "the folder is full of traces"
-        if self._appender.waiting > BACKLOG:
+        if self._writer.waiting > BACKLOG:
             return "the disk does not take it"
         return None
 
     def append(self, path: Path, line: bytes) -> None:
         self._left -= len(line)
-        self._appender.append(lambda: path, line)
+        self._writer.add((lambda: path, line))
 
     def handed_over(self) -> None:
         """Another process tells of all rooms from here on, and what this one sees is not told."""
@@ -98,7 +99,7 @@ class Traces:
 
     async def aclose(self) -> None:
         """Write what waits, for some seconds at most."""
-        await self._appender.aclose()
+        await self._writer.aclose()
 
 
 class _Sink:

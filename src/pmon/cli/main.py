@@ -9,6 +9,8 @@ import click
 COMMANDS = {
     "analyze": ("pmon.cli.analyze.command", "analyze"),
     "demo": ("pmon.cli.demo", "demo"),
+    "privacy": ("pmon.cli.privacy.command", "privacy"),
+    "report": ("pmon.cli.report.command", "report"),
     "worker": ("pmon.cli.worker", "main"),
 }
 """Where each subcommand stands; it is loaded when it is asked for."""

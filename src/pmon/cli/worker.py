@@ -13,6 +13,7 @@ import click
 import structlog
 
 from pmon.outputs.log import configure, drain, standard_output
+from pmon.outputs.pseudonyms import asked_for
 from pmon.settings import SETTINGS, Setting, Settings, SettingsError, load_settings
 from pmon.settings import unknown_variables as find_unknown_variables
 
@@ -44,7 +45,7 @@ def _run(**flags: str | None) -> NoReturn:
         settings = load_settings(os.environ, given)
     except SettingsError as error:
         _refuse(error)
-    configure(settings.log_format, settings.log_level, standard_output())
+    configure(settings.log_format, settings.log_level, standard_output(), asked_for(settings))
     log = structlog.get_logger("pmon.worker")
     unknown = find_unknown_variables(os.environ)
     if unknown:

@@ -16,6 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pmon.monitor import events as ev
 from pmon.outputs.log_writer import LineWriter
+from pmon.outputs.pseudonyms import Pseudonyms
 
 EVENTS = "pmon.events"
 
@@ -26,11 +27,14 @@ _NOISE = frozenset({"v", "id", "time", "room_sid", "participant_sid", "session",
 """Fields of an event that a person at a terminal does not read."""
 
 
-def configure(log_format: str, level: str, stream: TextIO) -> logging.Handler:
+def configure(
+    log_format: str, level: str, stream: TextIO, pseudonyms: Pseudonyms | None = None
+) -> logging.Handler:
     """Send structlog's and the standard library's lines through one format to ``stream``.
 
-    ``log_format`` is "json" or "console". Returns the handler that writes: a ``LineWriter`` where
-    ``stream`` is a real file, which ``drain`` lets finish.
+    ``log_format`` is "json" or "console"; ``pseudonyms`` stand for the people and rooms that lines
+    name, but for events, which come with them. Returns the handler that writes: a ``LineWriter``
+    where ``stream`` is a real file, which ``drain`` lets finish.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     common: list[Processor] = [
@@ -41,6 +45,8 @@ def configure(log_format: str, level: str, stream: TextIO) -> logging.Handler:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
+    if pseudonyms is not None:
+        common.append(_hiding(pseudonyms))
     last: list[Processor]
     if log_format == "json":
         last = [_livekit_keys, structlog.processors.JSONRenderer(serializer=_to_json)]
@@ -66,6 +72,20 @@ def configure(log_format: str, level: str, stream: TextIO) -> logging.Handler:
         wrapper_class=structlog.make_filtering_bound_logger(number),
     )
     return handler
+
+
+def _hiding(pseudonyms: Pseudonyms) -> Processor:
+    """Whether a room is one of telephone calls does not show here, so none is named."""
+
+    def hide(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+        if fields.get("logger") != EVENTS:
+            if isinstance(fields.get("participant"), str):
+                fields["participant"] = pseudonyms.participant(fields["participant"])
+            if isinstance(fields.get("room"), str):
+                fields["room"] = pseudonyms.room(fields["room"])
+        return fields
+
+    return hide
 
 
 def _writer(stream: TextIO) -> logging.Handler:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
 from pmon.monitor.events import AnyEvent
-from pmon.outputs.appender import RETRY_S, Appender, open_for_owner
+from pmon.outputs.appender import Line, append_lines, open_for_owner
+from pmon.outputs.batches import RETRY_S, BatchWriter
 from pmon.settings import SettingsError
 
 BACKLOG = 10_000
@@ -41,14 +43,16 @@ class Record:
     ) -> None:
         self._folder = Path(folder)
         self._utc_now = utc_now
-        self._appender = Appender("record", backlog=backlog, retry_s=retry_s)
+        self._writer: BatchWriter[Line] = BatchWriter(
+            "record", append_lines, backlog=backlog, retry_s=retry_s
+        )
 
     name = "record"
 
     @property
     def dropped(self) -> int:
         """Events that were not written and never will be."""
-        return self._appender.lost
+        return self._writer.lost
 
     async def start(self) -> None:
         """Make the folder, see that it takes files, and start writing.
@@ -62,15 +66,32 @@ class Record:
             raise RecordError(
                 f"PMON_RECORD (--record): cannot write to {self._path()}: {error.strerror}"
             ) from None
-        self._appender.start()
+        self._writer.start()
 
     def event(self, event: AnyEvent) -> None:
         """Take one event; never waits for the disk."""
-        self._appender.append(self._path, msgspec.json.encode(event) + b"\n")
+        self._writer.add((self._path, msgspec.json.encode(event) + b"\n"))
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """Write what waits, within ``deadline_s``; what cannot be written by then is lost."""
-        await self._appender.aclose(deadline_s)
+        await self._writer.aclose(deadline_s)
+
+    def forget(self, before: datetime) -> int:
+        """Delete the files of days that ended before then; returns how many. Any thread may."""
+        old = [path for path, day in days(self._folder) if day + timedelta(days=1) <= before]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
 
     def _path(self) -> Path:
         return self._folder / f"pmon-{self._utc_now():%Y-%m-%d}.jsonl"
+
+
+def days(folder: Path) -> list[tuple[Path, datetime]]:
+    """The files of a record, and when the day of each began; the oldest first. Raises OSError."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        with suppress(ValueError):  # a file of somebody else's
+            day = datetime.strptime(path.name, "pmon-%Y-%m-%d.jsonl")
+            found.append((path, day.replace(tzinfo=UTC)))
+    return found

@@ -20,6 +20,7 @@ from pmon.cli.analyze.engine import Analysis, Curve, Detector, analyse
 from pmon.cli.analyze.output import output, say
 from pmon.cli.analyze.reference import References, Segments, UnclearReferenceError, check_length
 from pmon.cli.analyze.silero import SileroDetector
+from pmon.cli.shown import printable
 
 LONG_S = 60.0
 """Recordings that take a moment: for shorter ones a progress bar would only flicker."""
@@ -171,4 +172,4 @@ def _print_line(item: object) -> None:
 
 
 def _warn(name: str, text: str) -> None:
-    click.echo(f"pmon analyze: {table.printable(name)}: {text}", err=True)
+    click.echo(f"pmon analyze: {printable(name)}: {text}", err=True)

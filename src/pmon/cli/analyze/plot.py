@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmon.cli.analyze.engine import COLUMN_S, Analysis, Curve
-from pmon.cli.analyze.table import clock, printable
+from pmon.cli.shown import clock, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

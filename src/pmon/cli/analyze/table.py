@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pmon.cli.analyze.compare import Score
 from pmon.cli.analyze.engine import Analysis
+from pmon.cli.shown import clock, printable
 
 NOTHING = "-"
 
@@ -76,17 +77,3 @@ def _issues(analysis: Analysis) -> str:
 
 def _number(value: float | None, shown: Callable[[float], str]) -> str:
     return NOTHING if value is None else shown(value)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as one reads them: 12.3 s, 4:05.0, 1:02:03."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02}:{int(rest):02}" if hours else f"{minutes}:{rest:04.1f}"
-
-
-def printable(name: str) -> str:
-    """A file's name without what a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in name)

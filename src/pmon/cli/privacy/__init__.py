@@ -1,0 +1,1 @@
+"""``pmon privacy``: what pmon keeps of one participant."""

@@ -1,0 +1,1 @@
+"""``pmon report``: who was where, and for how long they spoke."""
