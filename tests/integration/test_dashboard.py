@@ -108,17 +108,19 @@ async def test_an_issue_comes_and_goes(
         await asyncio.sleep(3)  # a picture that hardly began is not frozen but new
         alice.freeze()
         await worker.wait("issue_raised", issue="video_frozen")
-        await expect(row.locator(".issues")).to_have_text("video frozen", timeout=1000)
+        # The server may well call the connection poor besides.
+        await expect(row.locator(".issues")).to_contain_text("video frozen", timeout=1000)
         await expect(row.locator(".video")).to_contain_text("frozen")
         issues = page.get_by_role("complementary", name="Open issues")
-        await expect(issues.get_by_role("listitem")).to_contain_text(["alice"])
-        await expect(page.locator("#announce")).to_have_text("alice: video frozen")
+        frozen = issues.get_by_role("listitem").filter(has_text="video frozen")
+        await expect(frozen).to_contain_text("alice")
+        await expect(page.locator("#announce")).to_contain_text("alice: video frozen")
         await keep(page, "dashboard-issue")
         alice.thaw()
         await worker.wait("issue_resolved", issue="video_frozen")
-        await expect(row.locator(".issues")).to_have_text("", timeout=1000)
-        await expect(issues.get_by_role("listitem")).to_have_count(0)
-        await expect(page.locator("#announce")).to_have_text("alice: video frozen is over")
+        await expect(row.locator(".issues")).not_to_contain_text("video frozen", timeout=1000)
+        await expect(frozen).to_have_count(0)
+        await expect(page.locator("#announce")).to_contain_text("alice: video frozen is over")
 
 
 @pytest.mark.timeout(120)
