@@ -53,6 +53,7 @@ SOME_DATABASE = (
     "should be sqlite:///file.db, sqlite:////absolute/file.db,"
     " or postgresql://user:password@host/database"
 )
+SHORTEST_TOKEN = 16
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     load_threshold: float = 0.85
     http_host: str = "127.0.0.1"
     http_port: int = 8081
+    http_token: str | None = None
     record: str | None = None
     database: str | None = None
     retention_s: float = 90 * DAY_S
@@ -248,6 +250,12 @@ def _is_host(text: str) -> bool:
 def _credential(text: str) -> str:
     if not text.isprintable() or " " in text:
         raise ValueError("should be one word without spaces or control characters")
+    return text
+
+
+def _token(text: str) -> str:
+    if len(_credential(text)) < SHORTEST_TOKEN:
+        raise ValueError(f"should have at least {SHORTEST_TOKEN} characters, for nobody to guess")
     return text
 
 
@@ -433,8 +441,21 @@ SETTINGS: tuple[Setting, ...] = (
         "The share, above 0 and up to 1, of a core or of its part of the CPU limit at which a"
         " media process is full.",
     ),
-    Setting("http_host", "PMON_HTTP_HOST", _host, "The address that health and metrics listen on."),
+    Setting(
+        "http_host",
+        "PMON_HTTP_HOST",
+        _host,
+        "The address that health, metrics, API and dashboard listen on.",
+    ),
     Setting("http_port", "PMON_HTTP_PORT", _whole(65_535), "Their port; 0 takes any free one."),
+    Setting(
+        "http_token",
+        "PMON_HTTP_TOKEN",
+        _token,
+        "Opens metrics, API and dashboard, also beyond this machine; health needs none. Other"
+        " users of the machine can see flags: prefer the variable.",
+        secret=True,
+    ),
     Setting(
         "record",
         "PMON_RECORD",

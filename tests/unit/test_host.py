@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from room_driver import microphone, person
-from sdk_stand_ins import Publication, Tier, room_of, silence
+from sdk_stand_ins import FRAME, Publication, Tier, room_of, say, silence
 
 from pmon.app import messages as msg
-from pmon.app.host import Host
+from pmon.app.host import SHOW_S, Host
 from pmon.media.connection import RoomConnection
 from pmon.metadata import CustomSettings, JobMetadata
 from pmon.monitor.events import SessionEnded
@@ -63,3 +63,36 @@ async def test_a_second_job_hears_what_comes_from_its_start_on(
     ended = [m.event for m in said if isinstance(m, msg.Happened)]
     summaries = [e.summary for e in ended if isinstance(e, SessionEnded)]
     assert [s.coverage.heard_s for s in summaries] == [9.0, 2.0]
+
+
+async def test_levels_are_told_of_those_who_are_looked_at_and_while_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody looks most of the time, and then nothing of it is sent between processes."""
+    monkeypatch.setattr(RoomConnection, "start", lambda _: None)
+    said: list[msg.FromHost] = []
+    tier, nobody = Tier(), Any
+    host = Host(load_settings(KEYS), nobody, tier, said.append)  # type: ignore[arg-type]
+    host.handle(job(1))
+    room, microphone_of_ann = host._rooms["standup"], Publication("TR_mic")
+    room.monitor.connected("RM_1", [person("ann", microphone())], time.monotonic())
+    subscriptions = room.connection._subscriptions
+    subscriptions.attach(room_of(ann=microphone_of_ann))
+    subscriptions.track_subscribed(SimpleNamespace(sid="TR_mic"), microphone_of_ann)  # type: ignore[arg-type]
+    now = time.monotonic()
+    host._tell_levels(now)
+    assert not [m for m in said if isinstance(m, msg.LevelsNow)]
+    host.handle(msg.ShowLevels(identities={"standup": ["ann", "bob"], "elsewhere": ["ann"]}))
+    host._tell_levels(now)
+    phrase = say("numbers")
+    tier.play("TR_mic", phrase[: int(abs(phrase).argmax()) + FRAME], now)
+    host._tell_levels(now)
+    host._tell_levels(now + 2 * SHOW_S)
+    silent, loud = [m.levels for m in said if isinstance(m, msg.LevelsNow)]
+    assert silent == {"standup": {}}
+    assert -50 < loud["standup"].pop("ann") < -5
+    assert loud == {"standup": {}}
+    level = host.status(now).rooms[0].sessions[0].level_dbov
+    assert level is not None
+    await subscriptions.aclose()
+    await host.leave()

@@ -30,6 +30,7 @@ METADATA = decode_metadata(
         ),
         msg.EndJob(job="AJ_1", reason="job_terminated"),
         msg.EndDispatch(room="standup", dispatch="AD_1", reason="dispatch_deleted"),
+        msg.ShowLevels(identities={"standup": ["ann"]}),
         msg.Drain(),
     ],
     ids=lambda message: type(message).__name__,
@@ -49,6 +50,7 @@ def test_from_the_host() -> None:
     messages: list[msg.FromHost] = [
         *(msg.Happened(event=event) for event in meeting.events),
         msg.JobEnded(job="AJ_1", error="participant connection timeout"),
+        msg.LevelsNow(levels={"standup": {"ann": -30.5}}),
         msg.Drained(),
         status,
     ]

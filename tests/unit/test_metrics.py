@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, get_args
 
-from event_samples import every_type
+from event_samples import TIME, every_type
 from prometheus_client.parser import text_string_to_metric_families
 
+from pmon.monitor.events import IssueKind
 from pmon.monitor.people import Person, people
-from pmon.monitor.view import RoomView, SessionView
+from pmon.monitor.view import OpenIssue, RoomView, SessionView
 from pmon.outputs.metrics import Metrics
 
 
@@ -99,23 +101,23 @@ def session(participant: str, **changes: Any) -> SessionView:
         "dispatch": "AD_1",
         "participant": participant,
         "participant_kind": "standard",
+        "since": TIME,
         "present": True,
-        "speaking": False,
-        "talk_time_s": 0.0,
-        "quality": "unknown",
-        "poor": False,
-        "issues": [],
     }
     return SessionView(**(defaults | changes))
 
 
+def issues(kind: IssueKind) -> list[OpenIssue]:
+    return [OpenIssue(issue=kind, severity="warning", since=TIME)]
+
+
 def test_a_person_counts_once_with_the_worst_of_their_sessions() -> None:
     rooms = [
-        RoomView(room=name, room_sid="", connected=True, sessions=sessions)
+        RoomView(room=name, room_sid="", connected=True, time=TIME, sessions=sessions)
         for name, sessions in {
             "a": [
-                session("ann", quality="good", issues=["mic_quiet"]),
-                session("ann", quality="poor", speaking=True, issues=["connection_poor"]),
+                session("ann", quality="good", issues=issues("mic_quiet")),
+                session("ann", quality="poor", speaking=True, issues=issues("connection_poor")),
                 session("ann", quality="unknown", poor=True),
                 session("bob", present=False, speaking=True),
             ],
@@ -126,3 +128,38 @@ def test_a_person_counts_once_with_the_worst_of_their_sessions() -> None:
         Person("standard", True, True, "poor", {"mic_quiet", "connection_poor"}),
         Person("standard", quality="excellent"),
     ]
+
+
+def test_a_thousand_people_make_no_large_page_and_cost_no_time() -> None:
+    """A scrape must not delay the loop, and a label too many would show here first."""
+    rooms = [
+        RoomView(
+            room=f"room-{number}",
+            room_sid="",
+            connected=True,
+            time=TIME,
+            sessions=[
+                session(
+                    f"participant-{number}-{place}",
+                    participant_kind=("standard", "sip", "agent")[place % 3],
+                    quality=("excellent", "good", "poor", "lost", "unknown")[place % 5],
+                    speaking=place % 7 == 0,
+                    issues=issues(get_args(IssueKind)[place % 10]),
+                )
+                for place in range(50)
+            ],
+        )
+        for number in range(20)
+    ]
+    metrics = Metrics()
+    for event in every_type():
+        metrics.event(event)
+    took_s = []
+    for _ in range(5):
+        began = time.perf_counter()
+        metrics.set_rooms(len(rooms), people(rooms))
+        page, _ = metrics.render()
+        took_s.append(time.perf_counter() - began)
+    assert b'pmon_participants{kind="sip"} 340.0' in page
+    assert len(page) < 50_000
+    assert min(took_s) < 0.05

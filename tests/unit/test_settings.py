@@ -45,6 +45,7 @@ BAD = {
     "PMON_LOAD_THRESHOLD": ["0", "1.1", "nan"],
     "PMON_HTTP_HOST": ["http://host", "a b", "host/path", "a..b", ".", "a" * 64, "-x"],
     "PMON_HTTP_PORT": ["65536", "-1", "http", "8_0"],
+    "PMON_HTTP_TOKEN": ["fifteen-letters", "many words and no token"],
     "PMON_RECORD": ["a\x00b"],
     "PMON_DATABASE": ["mysql://host/db", "history.db", "sqlite://", "sqlite:///:memory:",
                       "sqlite:///a.db?mode=ro", "postgresql://host", "postgresql://h:port/db",
@@ -74,6 +75,7 @@ GOOD = [
     ("PMON_JOB_TYPE", "Room", "job_type", "room"),
     ("PMON_HTTP_HOST", "::1", "http_host", "::1"),
     ("PMON_HTTP_PORT", "0", "http_port", 0),
+    ("PMON_HTTP_TOKEN", "sixteen-letters!", "http_token", "sixteen-letters!"),
     ("LIVEKIT_LOG_LEVEL", "WARN", "log_level", "warning"),
     ("PMON_DRAIN_TIMEOUT", "0", "drain_timeout_s", 0.0),
     ("PMON_RECORD", "/var/lib/pmon", "record", "/var/lib/pmon"),
@@ -134,6 +136,7 @@ def test_the_message_says_what_is_there_and_what_should_be() -> None:
         ("LIVEKIT_URL", "wss://user:hunter2@host", "hunter2"),
         ("PMON_DATABASE", "postgresql://user:hunter2@host:port/db", "hunter2"),
         ("PMON_IDENTITY_KEY", "hunter2", "hunter2"),
+        ("PMON_HTTP_TOKEN", "hunter2", "hunter2"),
     ],
 )
 def test_a_refused_secret_is_not_shown(variable: str, text: str, secret: str) -> None:

@@ -5,26 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from web_pages import Worker, client_of, web_server
 
-from pmon.outputs.metrics import Metrics
 from pmon.settings import SettingsError
-from pmon.web.server import WebError, WebServer
-
-
-@dataclass
-class Worker:
-    agent_name: str = "participant-monitor"
-    worker_type: str = "JT_ROOM"
-    worker_id: str = "AW_1"
-    active_jobs: int = 3
-    load: float = 0.25
-    protocol_version: int = 1
-    unready: str | None = None
-    tiers: dict[str, str] = field(default_factory=lambda: {"media-0": "native"})
+from pmon.web.server import WebError
 
 
 @pytest.fixture
@@ -34,11 +21,8 @@ async def worker() -> Worker:
 
 @pytest.fixture
 async def client(worker: Worker) -> AsyncIterator[aiohttp.ClientSession]:
-    server = WebServer(worker, Metrics(), "127.0.0.1", 0)
-    await server.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
-        yield session
-    await server.aclose()
+    async with client_of(web_server(worker=worker)) as client:
+        yield client
 
 
 async def test_alive(client: aiohttp.ClientSession) -> None:
@@ -87,7 +71,7 @@ async def test_a_port_in_use_is_named_with_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(WebError) as caught:
-            await WebServer(Worker(), Metrics(), "127.0.0.1", port).start()
+            await web_server(port=port).start()
     assert f"127.0.0.1:{port} is in use" in str(caught.value)
     assert "PMON_HTTP_PORT" in str(caught.value)
     assert isinstance(caught.value, SettingsError)  # so the command exits with 2
@@ -95,12 +79,12 @@ async def test_a_port_in_use_is_named_with_its_setting() -> None:
 
 async def test_an_address_that_is_not_ours_is_named_with_its_setting() -> None:
     with pytest.raises(WebError, match=r"PMON_HTTP_HOST.*192\.0\.2\.1:0"):
-        await WebServer(Worker(), Metrics(), "192.0.2.1", 0).start()
+        await web_server(host="192.0.2.1").start()
 
 
 async def test_bad_requests_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
     """A port scanner would otherwise leave a traceback at each try."""
-    server = WebServer(Worker(), Metrics(), "127.0.0.1", 0)
+    server = web_server()
     await server.start()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -15,6 +15,7 @@ from pmon.app.pool import Pool
 from pmon.monitor.listening.cameras import Looks
 from pmon.monitor.listening.load import SERVER_CUT
 from pmon.outputs.metrics import Metrics
+from pmon.web.state import Capacity
 
 MAIN = "main"
 """This process, in the metrics."""
@@ -71,6 +72,25 @@ class Busyness:
     def load(self) -> float:
         """The worker's load for LiveKit, 0 to 1, with the jobs that were taken just now."""
         return round(reported(self._pool.shares, self._used, self._threshold, self._quota), 4)
+
+    def capacity(self, jobs: int, version: str) -> Capacity:
+        """The same for whoever looks at the dashboard."""
+        loads = self._pool.loads
+        room_for = None
+        if loads and all(load.one_more > 0 for load in loads):
+            room_for = sum(
+                int(max(0.0, SERVER_CUT - load.reported) / load.one_more) for load in loads
+            )
+        return Capacity(
+            load=round(self.load, 2),
+            full_at=SERVER_CUT,
+            jobs=jobs,
+            room_for=room_for,
+            microphones=sum(load.audible for load in loads),
+            heard=sum(load.heard for load in loads),
+            processes=len(self._pool.processes),
+            version=version,
+        )
 
     def sample(self) -> None:
         """Measure, and tell what is new."""

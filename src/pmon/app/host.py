@@ -28,8 +28,10 @@ from pmon.app.messages import (
     HostLoad,
     HostStatus,
     JobEnded,
+    LevelsNow,
     Prepare,
     Prepared,
+    ShowLevels,
     StartJob,
     ToHost,
     Workers,
@@ -51,6 +53,8 @@ TICK_S = 0.5
 STATUS_S = 5.0
 LOAD_S = 1.0
 PREPARE_S = 10.0
+SHOW_S = 3.0
+"""Levels are told for so long; whoever still looks asks again before."""
 CLOCK_STEP_S = 0.5
 """The wall clock is believed anew when it is off by more than this; slewing stays below."""
 
@@ -90,6 +94,9 @@ class Host:
         self._prepared: dict[str, float] = {}
         """Rooms that were joined before their jobs come, and until when they are kept so."""
         self._status_at = float("-inf")
+        self._shown: dict[str, list[str]] = {}
+        """At whose levels somebody looks, by room, and until when that is so."""
+        self._shown_until = float("-inf")
         self._background: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
 
@@ -115,6 +122,8 @@ class Host:
                     self._end(self._rooms[name], reason, dispatch=dispatch, now=now)
             case Prepare(rooms=names):
                 self._in_background(self._prepare(names))
+            case ShowLevels(identities=identities):
+                self._shown, self._shown_until = identities, now + SHOW_S
             case HandOver():
                 self._each_room(lambda room: room.hand_over(now))
                 if self._traces is not None:
@@ -201,6 +210,7 @@ class Host:
                 log.warning("the wall clock stepped; timestamps follow it")
                 self._anchor.renew(now, utc)
             self._tick_rooms(now)
+            self._tell_levels(now)
             if now - self._load_at >= LOAD_S:
                 self._load_at = now
                 self._tell_load(now)
@@ -241,6 +251,17 @@ class Host:
         except Exception:
             log.exception("no load this time")
 
+    def _tell_levels(self, now: float) -> None:
+        if now >= self._shown_until:
+            return
+        levels = {
+            name: self._rooms[name].connection.levels(identities)
+            for name, identities in self._shown.items()
+            if name in self._rooms
+        }
+        if levels:
+            self._emit(LevelsNow(levels=levels))
+
     def _tell_status(self, now: float) -> None:
         self._each_room(lambda room: room.connection.read(now))
         try:
@@ -258,7 +279,8 @@ class Host:
                 log.exception("room failed", room=room.monitor.room)
 
     def status(self, now: float) -> HostStatus:
-        return HostStatus(rooms=[view(room.monitor, now) for room in self._rooms.values()])
+        rooms = self._rooms.values()
+        return HostStatus(rooms=[view(r.monitor, now, r.connection.levels()) for r in rooms])
 
     async def _prepare(self, names: list[str]) -> None:
         rooms = [self._room(name) for name in names]

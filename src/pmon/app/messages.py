@@ -75,11 +75,17 @@ class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     rooms: list[str]
 
 
+class ShowLevels(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Somebody looks at these, by room: for a few seconds say how loud they are, twice a second."""
+
+    identities: dict[str, list[str]]
+
+
 class HandOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Send a last checkpoint of every session, say ``HandedOver``, and leave; end no session."""
 
 
-ToHost = Begin | Workers | StartJob | EndJob | EndDispatch | Prepare | HandOver | Drain
+ToHost = Begin | Workers | StartJob | EndJob | EndDispatch | Prepare | ShowLevels | HandOver | Drain
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -161,6 +167,12 @@ class HostLoad(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Microphones that the patrol did not get round to hearing for 3 minutes."""
 
 
+class LevelsNow(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """How loud somebody is now in dBov, by room and identity; missing is who is not heard."""
+
+    levels: dict[str, dict[str, float]]
+
+
 class Drained(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Everything is closed; summaries of what the drain ended came before as events."""
 
@@ -176,5 +188,6 @@ FromHost = (
     | Checkpoint
     | HostStatus
     | HostLoad
+    | LevelsNow
     | Drained
 )

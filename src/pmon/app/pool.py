@@ -102,7 +102,7 @@ class Pool:
                 for room in rooms:
                     self._place_of(room).ask(msg.Prepare(rooms=[room]))
                     self._prepared[room] = time.monotonic() + PREPARED_S
-            case msg.Workers():
+            case msg.Workers() | msg.ShowLevels():
                 for place in self._places:
                     place.ask(message)
             case msg.EndDispatch(room=room):

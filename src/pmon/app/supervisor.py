@@ -38,12 +38,16 @@ from pmon.outputs import log as log_output
 from pmon.outputs import pseudonyms
 from pmon.outputs.metrics import Metrics
 from pmon.settings import Settings, SettingsError
+from pmon.web.access import Access, is_loopback_name
+from pmon.web.board import Board
 from pmon.web.server import WebServer
+from pmon.web.state import Capacity
 
 REPORT_S = 30.0
 SWEEP_S = 30.0
 LOAD_S = 0.5
 RECYCLE_S = 10.0
+SHOW_S = 1.0
 LAST_LINE_S = 0.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAME_SIGNAL_S = 0.5
@@ -88,7 +92,14 @@ class Supervisor:
         self._events = log_output.EventLog(settings.log_format)
         self._outputs = Outputs(settings)
         self._pseudonyms = pseudonyms.asked_for(settings)
-        self._web = WebServer(self, self._metrics, settings.http_host, settings.http_port)
+        self._web = WebServer(
+            self,
+            self._metrics,
+            Access(settings.http_token, settings.api_key, settings.api_secret),
+            Board(is_adopted),
+            settings.http_host,
+            settings.http_port,
+        )
         self._instance = secrets.token_hex(6)
         """One start of the worker: with a number behind it, an event's id is unique for ever."""
         self._seq = 0
@@ -136,6 +147,10 @@ class Supervisor:
             return "not registered"
         return None if self._pool.processes else "no media process"
 
+    @property
+    def capacity(self) -> Capacity:
+        return self._busyness.capacity(self.active_jobs, self._protocol.version)
+
     # --- life
 
     async def run(self) -> int:
@@ -170,6 +185,7 @@ class Supervisor:
             asyncio.create_task(self._every(REPORT_S, self._report)),
             asyncio.create_task(self._every(SWEEP_S, self._sweep)),
             asyncio.create_task(self._every(RECYCLE_S, self._recycle)),
+            asyncio.create_task(self._every(SHOW_S, self._show_levels)),
         ]
         if self._settings.reconcile:
             rounds.append(asyncio.create_task(self._reconcile()))
@@ -185,6 +201,9 @@ class Supervisor:
         problems: list[str] = []
         with noted(problems):
             await self._web.start()
+        settings = self._settings
+        if settings.http_token is None and not is_loopback_name(settings.http_host):
+            log.warning("without PMON_HTTP_TOKEN other machines see nothing but / and /ready")
         with noted(problems):
             if self._settings.trace:
                 check_folder(self._settings.trace)
@@ -308,6 +327,9 @@ class Supervisor:
             case msg.HostStatus():
                 self._metrics.set_rooms(len(self._pool.rooms), people(self._pool.rooms))
                 self._adoption.tell_unwatched()
+                self._web.rooms(self._pool.rooms)
+            case msg.LevelsNow(levels=levels):
+                self._web.levels(levels)
 
     def _on_event(self, event: AnyEvent) -> None:
         self._seq += 1
@@ -318,6 +340,7 @@ class Supervisor:
         self._totals.event(told)
         self._events.event(told)
         self._outputs.event(told)
+        self._web.event(event)
         if isinstance(event, ParticipantConnected):
             self._adoption.somebody_came(event.room)
         elif isinstance(event, SessionEnded) and event.reason == "monitor_removed":
@@ -334,6 +357,12 @@ class Supervisor:
     async def _recycle(self) -> None:
         self._pool.look_after(time.monotonic())
         self._pool.recycle(self._settings.max_rss)
+
+    async def _show_levels(self) -> None:
+        """As long as somebody looks."""
+        visible = self._web.visible
+        if visible:
+            self._pool.handle(msg.ShowLevels(identities=visible))
 
     async def _report(self) -> None:
         """One line that says how everybody is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -116,6 +116,10 @@ class RoomConnection:
     def read(self, now: float) -> None:
         """Bring the totals of all meters to the monitor, before its sums are told."""
         self._subscriptions.read(now)
+
+    def levels(self, identities: Iterable[str] | None = None) -> dict[str, float]:
+        """How loud these are just now, or all, as far as they are listened to."""
+        return self._subscriptions.levels(identities)
 
     def hang_up(self) -> None:
         """Stop listening everywhere, with the last words told to the monitor."""

@@ -79,6 +79,13 @@ class Subscription:
         """Whether it is audio that is listened to."""
         return self._tap is not None
 
+    @property
+    def level_dbov(self) -> float | None:
+        """Of the last 100 ms; None while it is not listened to or nothing comes."""
+        if self._tap is None or self._meters is None:
+            return None
+        return self._meters.meters.level_dbov
+
     def ask(self, now: float) -> None:
         """Ask the server for it; while paused that would be lost."""
         self.asked_at = now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from livekit import rtc
 
@@ -22,6 +22,8 @@ PACE_S = 0.1
 CLOSE_S = 5.0
 RETRY_S = 5.0
 """A subscription that was refused, or of which nothing came, is asked for again after so long."""
+
+QUIETEST_DBOV = -127.0
 
 
 class Subscriptions:
@@ -60,6 +62,16 @@ class Subscriptions:
     def microphones(self) -> list[rtc.RemoteTrack]:
         """The audio that is listened to."""
         return [s.track for s in self._subscriptions.values() if s.heard and s.track is not None]
+
+    def levels(self, identities: Iterable[str] | None = None) -> dict[str, float]:
+        """The level of the loudest microphone in dBov, of these or all who are listened to."""
+        levels: dict[str, float] = {}
+        for identity in self._sids if identities is None else identities:
+            for sid in self._sids.get(identity, ()):
+                level = self._subscriptions[sid].level_dbov
+                if level is not None:
+                    levels[identity] = max(round(level, 1), levels.get(identity, QUIETEST_DBOV))
+        return levels
 
     # --- towards the server
 

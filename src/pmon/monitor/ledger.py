@@ -174,6 +174,10 @@ class Ledger(msgspec.Struct):
     def video_sids(self) -> list[str]:
         return [sid for sid, t in self.tracks.items() if t.video is not None and not t.gone]
 
+    def videos(self) -> list[Video]:
+        """Those that are there."""
+        return [t.video for t in self.tracks.values() if t.video is not None and not t.gone]
+
     def interrupt_video(self, track_sid: str, doubted_since: float) -> None:
         video = self.tracks[track_sid].video
         if video is not None:

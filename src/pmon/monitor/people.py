@@ -26,7 +26,7 @@ class Person:
         self.poor |= session.poor
         if self.quality == "unknown" or is_worse(session.quality, than=self.quality):
             self.quality = session.quality
-        self.issues.update(session.issues)
+        self.issues.update(issue.issue for issue in session.issues)
 
 
 def people(rooms: Iterable[RoomView]) -> list[Person]:

@@ -29,12 +29,12 @@ class Sessions:
     def __init__(self, room: str, anchor: UtcAnchor) -> None:
         self.room = room
         self.room_sid = ""
+        self.anchor = anchor
         self.events: list[ev.AnyEvent] = []
         self.ended_jobs: list[EndedJob] = []
         self.conversation = Conversation()
         self.stirred: set[str] = set()
         """The identities of whom something changed that says what is wanted of their tracks."""
-        self._anchor = anchor
         self._sessions: dict[tuple[str, str], Session] = {}
         self._by_id: dict[str, Session] = {}
         self._own_jobs: set[str] = set()
@@ -127,7 +127,7 @@ class Sessions:
             participant=participant,
             watch=watch,
             conversation=self.conversation,
-            anchor=self._anchor,
+            anchor=self.anchor,
             now=now,
             emit=self.events.append,
             state=state,
@@ -178,16 +178,19 @@ class Sessions:
             oldest = next(iter(self._ended_talk_s))
             self._forgotten_talk_s += self._ended_talk_s.pop(oldest)
 
-    def talk_share(self, session: Session, now: float) -> float | None:
-        """A session's part of all the talk time of the room; None when nobody has spoken, or
-        when not all of it is known.
-        """
+    def total_talk_s(self, now: float) -> float | None:
+        """The talk time of the room; None when not all of it is known."""
         if not self._whole:
             return None
         running_s = dict(self._parallel_talk_s)
         for other in self._sessions.values():
             identity = other.participant.identity
             running_s[identity] = max(running_s.get(identity, 0.0), other.talk.talk_time_s(now))
-        ended_s = sum(self._ended_talk_s.values()) + self._forgotten_talk_s
-        total_s = sum(running_s.values()) + ended_s
-        return session.talk.talk_time_s(now) / total_s if total_s > 0 else None
+        return sum(running_s.values()) + sum(self._ended_talk_s.values()) + self._forgotten_talk_s
+
+    def talk_share(self, session: Session, now: float) -> float | None:
+        """A session's part of all the talk time of the room; None when nobody has spoken, or
+        when not all of it is known.
+        """
+        total_s = self.total_talk_s(now)
+        return session.talk.talk_time_s(now) / total_s if total_s else None

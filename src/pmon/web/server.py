@@ -1,90 +1,29 @@
-"""Health and metrics over HTTP."""
+"""Health, metrics, API and dashboard over HTTP."""
 
 from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Protocol
 
+import msgspec
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from pmon.monitor.events import AnyEvent
+from pmon.monitor.view import RoomView
 from pmon.settings import SettingsError
+from pmon.web import shapes
+from pmon.web.access import SCOPE, Access
+from pmon.web.board import Board
+from pmon.web.live import Live
+from pmon.web.pages import Pages
+from pmon.web.state import MetricsPage, WorkerState
+from pmon.web.stream import EventStream, chosen_room
 
-
-class WorkerState(Protocol):
-    """What the pages tell of the worker."""
-
-    @property
-    def agent_name(self) -> str: ...
-    @property
-    def worker_type(self) -> str:
-        """The type of its jobs, as the agent protocol calls it."""
-
-    @property
-    def worker_id(self) -> str:
-        """The server's name for this registration, "" while there is none."""
-
-    @property
-    def active_jobs(self) -> int: ...
-    @property
-    def tiers(self) -> Mapping[str, str]: ...
-    @property
-    def load(self) -> float:
-        """The load as it is reported to the server, 0 to 1."""
-
-    @property
-    def protocol_version(self) -> int:
-        """The version of the agent protocol that the worker registers with."""
-
-    @property
-    def unready(self) -> str | None:
-        """Why the worker takes no jobs ("not registered", "draining"); None when it does."""
-
-
-class MetricsPage(Protocol):
-    """Where the metrics come from."""
-
-    def render(self) -> tuple[bytes, str]: ...
-
-
-def make_app(state: WorkerState, metrics: MetricsPage) -> web.Application:
-    """The pages ``/``, ``/ready``, ``/worker`` and ``/metrics``."""
-
-    async def alive(_: web.Request) -> web.Response:
-        return web.Response(text="OK")
-
-    async def ready(_: web.Request) -> web.Response:
-        reason = state.unready
-        return web.Response(text=reason or "OK", status=503 if reason else 200)
-
-    async def worker(_: web.Request) -> web.Response:
-        return web.json_response(
-            {
-                "worker_type": state.worker_type,
-                "agent_name": state.agent_name,
-                "worker_id": state.worker_id,
-                "active_jobs": state.active_jobs,
-                "worker_load": state.load,
-                "media": state.tiers,
-                "protocol_version": state.protocol_version,
-                "sdk_version": version("livekit"),
-                "pmon_version": version("pmon-livekit"),
-            }
-        )
-
-    async def scrape(_: web.Request) -> web.Response:
-        body, content_type = metrics.render()
-        return web.Response(body=body, headers={"Content-Type": content_type})
-
-    app = web.Application()
-    app.router.add_get("/", alive)
-    app.router.add_get("/ready", ready)
-    app.router.add_get("/worker", worker)
-    app.router.add_get("/metrics", scrape)
-    return app
+LONGEST_FORM = 64 * 1024
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
@@ -101,14 +40,29 @@ class WebError(SettingsError):
 
 
 class WebServer:
-    """Serves the pages on one address."""
+    """Serves the pages on one address. What goes on in the rooms comes to it as it happens."""
 
-    def __init__(self, state: WorkerState, metrics: MetricsPage, host: str, port: int) -> None:
-        app = make_app(state, metrics)
+    def __init__(
+        self,
+        state: WorkerState,
+        metrics: MetricsPage,
+        access: Access,
+        board: Board,
+        host: str,
+        port: int,
+    ) -> None:
+        self._state = state
+        self._metrics = metrics
+        self._board = board
+        self._access = access
+        self._stream = EventStream(access.scope)
+        self._live = Live(board, state, access.scope)
         self._host = host
         self._port = port
         # No access log: health checks would fill the log. A slow client delays no shutdown.
-        self._runner = web.AppRunner(app, access_log=None, logger=_LOG, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            self._app(), access_log=None, logger=_LOG, shutdown_timeout=1.0
+        )
 
     @property
     def port(self) -> int:
@@ -128,6 +82,93 @@ class WebServer:
         """Stop listening and close all connections."""
         await self._runner.cleanup()
 
+    # --- what goes on in the rooms
+
+    def event(self, event: AnyEvent) -> None:
+        """An event, with its id."""
+        try:
+            self._board.event(event)
+            self._stream.event(event)
+            self._live.changed()
+        except Exception:  # the rooms are not to suffer for it
+            _LOG.exception("an event is not shown: %s", event.id)
+
+    def rooms(self, views: Iterable[RoomView]) -> None:
+        """How all rooms stood some seconds ago at most."""
+        try:
+            self._board.take(views)
+            self._live.changed()
+        except Exception:
+            _LOG.exception("rooms are not shown")
+
+    def levels(self, levels: Mapping[str, Mapping[str, float]]) -> None:
+        """How loud those are who are looked at, in dBov, by room and identity."""
+        self._board.hear(levels)
+        self._live.heard()
+
+    @property
+    def visible(self) -> dict[str, list[str]]:
+        """At whom anybody looks: identities by room."""
+        return self._live.visible
+
+    # --- pages
+
+    def _app(self) -> web.Application:
+        pages = Pages(self._access)
+        app = web.Application(
+            middlewares=[pages.answer_refused, self._access.guard], client_max_size=LONGEST_FORM
+        )
+        app.router.add_get("/", self._alive)
+        app.router.add_get("/ready", self._ready)
+        app.router.add_get("/worker", self._worker)
+        app.router.add_get("/metrics", self._scrape)
+        app.router.add_get("/api/rooms", self._rooms)
+        app.router.add_get("/api/participants", self._participants)
+        app.router.add_get("/api/events", self._stream.answer)
+        app.router.add_get("/api/live", self._live.answer)
+        pages.add_to(app)
+        app.on_shutdown.append(self._let_go)
+        return app
+
+    async def _let_go(self, _: web.Application) -> None:
+        self._stream.close()
+        await self._live.close()
+
+    async def _alive(self, _: web.Request) -> web.Response:
+        return web.Response(text="OK")
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        reason = self._state.unready
+        return web.Response(text=reason or "OK", status=503 if reason else 200)
+
+    async def _worker(self, _: web.Request) -> web.Response:
+        state = self._state
+        return web.json_response(
+            {
+                "worker_type": state.worker_type,
+                "agent_name": state.agent_name,
+                "worker_id": state.worker_id,
+                "active_jobs": state.active_jobs,
+                "worker_load": state.load,
+                "media": dict(state.tiers),
+                "protocol_version": state.protocol_version,
+                "sdk_version": version("livekit"),
+                "pmon_version": version("pmon-livekit"),
+            }
+        )
+
+    async def _scrape(self, _: web.Request) -> web.Response:
+        body, content_type = self._metrics.render()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _rooms(self, request: web.Request) -> web.Response:
+        found = shapes.rooms(self._board, datetime.now(UTC), request[SCOPE].room)
+        return _json({"rooms": found})
+
+    async def _participants(self, request: web.Request) -> web.Response:
+        found = shapes.participants(self._board, datetime.now(UTC), chosen_room(request))
+        return _json({"participants": found})
+
     def _problem(self, error: OSError | UnicodeError) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
         address = f"{host}:{self._port}"
@@ -141,3 +182,7 @@ class WebServer:
             "PMON_HTTP_HOST (--http-host), PMON_HTTP_PORT (--http-port):"
             f" cannot listen on {address}: {error.strerror or error}"
         )
+
+
+def _json(found: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(found), content_type="application/json")

@@ -1,0 +1,168 @@
+"""Who may see the pages: the machine itself while there is no token, and who shows one.
+
+A browser sends no bearer header on navigation, so it logs in once and gets a cookie.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from pmon.web.attempts import Attempts
+from pmon.web.logins import Logins
+from pmon.web.tokens import ALL, NotAllowedError, Scope, Tokens, WrongTokenError
+
+COOKIE = "pmon_session"
+SCOPE = web.RequestKey("scope", Scope)
+OPEN = ("/", "/ready", "/login", "/logout", "/static/{name}")
+"""Probes have no token, and whoever logs in has none yet."""
+WHOLE = ("/metrics", "/worker")
+"""They tell of all rooms together."""
+PROXIED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+NO_TOKEN = (
+    "this worker has no PMON_HTTP_TOKEN, so that only its own machine sees this without a token."
+    " Set PMON_HTTP_TOKEN and send it as Authorization: Bearer, or a LiveKit token with the grant"
+    " roomList, or roomAdmin with a room"
+)
+TOKEN_ASKED = (
+    "a token is asked for: send PMON_HTTP_TOKEN, or a LiveKit token with the grant roomList, or"
+    " roomAdmin with a room, as Authorization: Bearer; browsers log in at /login"
+)
+OTHER_HOST = (
+    "without PMON_HTTP_TOKEN this is for the machine itself, under the name localhost or a loopback"
+    " address alone: another Host may be a web page that has itself called so"
+)
+
+
+class RefusedError(Exception):
+    """A request that is not answered; the reason is for whoever sent it."""
+
+    def __init__(self, status: int, reason: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.headers: dict[str, str] = {}
+        if status == 401:
+            self.headers["WWW-Authenticate"] = 'Bearer realm="pmon"'
+        if retry_after_s:
+            self.headers["Retry-After"] = str(math.ceil(retry_after_s))
+
+
+class Access:
+    """``token`` is PMON_HTTP_TOKEN; key and secret are those that sign LiveKit's tokens."""
+
+    def __init__(
+        self,
+        token: str | None,
+        api_key: str,
+        api_secret: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tokens = Tokens(token, api_key, api_secret)
+        self._logins = Logins(clock)
+        self._attempts = Attempts(clock)
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let nobody further who may not see the page; the handler finds their ``SCOPE``."""
+        resource = request.match_info.route.resource
+        page = "" if resource is None else resource.canonical
+        if page not in OPEN:
+            request[SCOPE] = self.scope(request)
+            if page in WHOLE and request[SCOPE] != ALL:
+                raise RefusedError(403, "this tells of all rooms: it needs another token")
+        return await handler(request)
+
+    def scope(self, request: web.Request) -> Scope:
+        """What whoever asks may see. Raises RefusedError."""
+        check_origin(request)
+        kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return self._scope_of(bearer.strip(), request)
+        cookie = request.cookies.get(COOKIE, "")
+        token = self._logins.token(cookie)
+        if token is not None:
+            try:
+                return self._tokens.scope(token)
+            except WrongTokenError as error:  # it has expired since
+                self._logins.end(cookie)
+                raise RefusedError(401, str(error)) from None
+        if self._tokens.has_own:
+            raise RefusedError(401, TOKEN_ASKED)
+        if not _is_from_here(request):
+            raise RefusedError(401, NO_TOKEN)
+        if not is_loopback_name(request.host):
+            raise RefusedError(403, OTHER_HOST)
+        return ALL
+
+    def log_in(self, token: str, request: web.Request) -> str:
+        """Returns the value of the cookie. Raises RefusedError."""
+        check_origin(request)
+        self._scope_of(token, request)
+        return self._logins.begin(token)
+
+    def log_out(self, request: web.Request) -> None:
+        check_origin(request)
+        self._logins.end(request.cookies.get(COOKIE, ""))
+
+    def _scope_of(self, token: str, request: web.Request) -> Scope:
+        address = request.remote or ""
+        wait_s = self._attempts.wait_s(address)
+        if wait_s > 0:
+            raise RefusedError(429, f"too many wrong tokens: try again in {wait_s:.0f} s", wait_s)
+        try:
+            return self._tokens.scope(token)
+        except NotAllowedError as error:  # it is no guess
+            raise RefusedError(403, str(error)) from None
+        except WrongTokenError as error:
+            self._attempts.failed(address)
+            raise RefusedError(401, str(error)) from None
+
+
+def check_origin(request: web.Request) -> None:
+    """Other web pages may not act for somebody whose browser can get in: neither post a form nor
+    open a websocket. Raises RefusedError.
+    """
+    if request.method in ("GET", "HEAD") and "Upgrade" not in request.headers:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    else:  # it is not told over plain HTTP, nor by what is no browser
+        origin = request.headers.get("Origin")
+        ours = origin is None or origin.partition("://")[2].lower() == request.host.lower()
+    if not ours:
+        raise RefusedError(403, "this comes from another web page")
+
+
+def _is_from_here(request: web.Request) -> bool:
+    """A proxy on this machine speaks for others."""
+    proxied = any(header in request.headers for header in PROXIED)
+    return not proxied and is_loopback(request.remote or "")
+
+
+def is_loopback_name(host: str) -> bool:
+    """Whether a Host header names this machine to itself, whatever the port."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    local = name == "localhost" or name.endswith(".localhost")
+    return local or is_loopback(name) or is_loopback(host)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether it is an address of this machine's own, also as IPv6 writes those of IPv4."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (mapped or parsed).is_loopback
