@@ -46,7 +46,9 @@ async def names(lkapi: api.LiveKitAPI, room: str) -> list[str]:
 
 
 def issues(worker: Worker) -> set[tuple[str, str]]:
-    return {(e["participant"], e["issue"]) for e in worker.of("issue_raised")}
+    """But for what LiveKit makes of a camera that stands still: for it, packets are missing."""
+    found = {(e["participant"], e["issue"]) for e in worker.of("issue_raised")}
+    return found - {("simulated-video_frozen", "connection_poor")}
 
 
 @pytest.mark.timeout(120)

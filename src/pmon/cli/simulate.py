@@ -14,6 +14,7 @@ from pmon.cli.faults import FAULTS, HEALTHY, Fault
 from pmon.cli.server_api import server_api
 from pmon.cli.settings_flags import SERVER, setting_options, settings_or_exit
 from pmon.durations import parse_duration
+from pmon.media import sdk
 from pmon.media.publish import JOIN_ERRORS, SimulatedParticipant, join_token
 from pmon.settings import Settings
 
@@ -58,7 +59,7 @@ def simulate(room: str, faults: tuple[str, ...], for_s: float | None, **flags: s
 
     Start a pmon-worker beside it: it is dispatched to the room, unless it is already, and raises an
     issue of each fault within two minutes. They are called simulated-FAULT, and take real places on
-    the server.
+    the server. LiveKit calls the connection of a camera that stands still poor, and so does pmon.
     """
     settings = settings_or_exit("pmon simulate", flags)
     try:
@@ -71,6 +72,7 @@ def simulate(room: str, faults: tuple[str, ...], for_s: float | None, **flags: s
 async def _simulate(
     settings: Settings, room: str, faults: tuple[str, ...], for_s: float | None
 ) -> None:
+    sdk.quiet()  # its threads would abort the process as it ends
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
