@@ -366,6 +366,19 @@ def test_while_waiting_the_newest_state_wins() -> None:
     assert (message["previous"], message["quality"]) == ("excellent", "lost")
 
 
+def test_what_changes_again_and_again_keeps_its_place() -> None:
+    """At the end of the queue each time, it would never be told."""
+    room = Room(*(f"p{n}" for n in range(10)), "blocker")
+    room.watch("p0")
+    room.block()
+    room.quality("p0", "excellent", "good")
+    for n in range(1, 10):
+        room.watch(f"p{n}")
+        room.starts(f"p{n}")
+    room.quality("p0", "good", "poor")
+    assert [message["participant"] for message, _ in room.due(after_s=1)] == ["p0", "p1"]
+
+
 def test_many_welcomes_do_not_hold_up_changes() -> None:
     """In a full room the welcomes alone take minutes at two a second."""
     room = Room(*(f"p{n}" for n in range(100)))

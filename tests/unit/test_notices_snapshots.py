@@ -145,6 +145,21 @@ def test_who_returns_is_told_even_that_there_is_nothing() -> None:
     assert room.seconds(2) == [], "nothing of her is for others"
 
 
+def test_who_came_back_is_told_of_again_and_not_as_they_were_before() -> None:
+    """How the connection is by now, nobody has said yet."""
+    room = Room("alice", "bob")
+    room.watch("alice")
+    room.quality("alice", "good", "poor")
+    assert len(room.due()) == 1
+    room.leaves("alice")
+    room.connects("alice")
+    room.starts("alice")
+    assert [m["type"] for m, _ in room.seconds(2)] == ["speaking_detection"]
+    room.notices.joined("carol", False, room.now)
+    [(message, _)] = room.seconds(2)
+    assert message["participants"] == [{"participant": "alice", "speaking": True}]
+
+
 def test_whoever_comes_back_and_speaks_is_told_though_they_spoke_as_they_left() -> None:
     """Clients forget whoever leaves; the end of the turn still waits when the next one begins."""
     room = Room("alice", "bob", "blocker")

@@ -93,3 +93,15 @@ def test_a_session_that_is_not_known_here_is_passed_over() -> None:
     room = Room("alice", "bob")
     room.notices.resume("s-alice", told(state(), ANCHOR))
     assert room.seconds(2) == []
+
+
+def test_an_issue_that_two_sessions_have_had_is_over_when_neither_has_it() -> None:
+    room = Room("alice", "bob")
+    for session in ("s1", "s2"):
+        room.watch("alice", session=session)
+        room.notices.resume(session, told(state(), ANCHOR))
+    room.seconds(2)
+    room.resolves("alice", "mic_noisy", "s1")
+    assert room.seconds(2) == []
+    room.resolves("alice", "mic_noisy", "s2")
+    assert [m["action"] for m, _ in room.seconds(2)] == ["resolved"]

@@ -7,7 +7,7 @@ from typing import get_args
 
 from pmon.metadata import Alert, NotificationPreferences, Recipients
 from pmon.outputs.notices import shapes
-from pmon.outputs.notices.facts import NOTHING_SAID, Fact
+from pmon.outputs.notices.facts import Fact
 
 ALERTS: tuple[Alert, ...] = tuple(set(get_args(Alert)) - {"welcome"})
 OTHERS: set[Recipients] = {"others", "all"}
@@ -55,7 +55,5 @@ class Subject:
         return [
             fact.told
             for fact in self.facts.values()
-            if fact.told is not None
-            and fact.known not in NOTHING_SAID
-            and self.recipients_of(fact.alert) & OTHERS
+            if fact.told is not None and self.recipients_of(fact.alert) & OTHERS
         ]
