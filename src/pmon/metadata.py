@@ -52,11 +52,7 @@ class RecipientsByAlert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotificationPreferences(msgspec.Struct, frozen=True, kw_only=True):
-    """Which in-room notices a job wants, and who gets them.
-
-    ``welcome``, ``speaking_alerts`` and ``quality_alerts`` have an effect. ``video_alerts``,
-    ``mic_alerts`` and ``talk_time_alerts`` are checked and kept; nothing is sent for them yet.
-    """
+    """Which in-room notices a job wants, and who gets them; docs/notices.md says what they are."""
 
     welcome: bool = True
     speaking_alerts: bool = True

@@ -108,8 +108,41 @@ def test_pmon_worker_is_the_same_command() -> None:
 def test_pmon_lists_its_commands() -> None:
     done = run(PMON, "--help")
     assert done.returncode == 0
-    for name in ("analyze", "demo", "privacy", "report", "worker"):
+    listed = ("analyze", "check", "demo", "dispatch", "privacy", "report", "simulate", "worker")
+    for name in listed:
         assert name in done.stdout
+
+
+SERVER = {"url", "api_key", "api_secret", "agent_name"}
+
+
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [
+        ("check", {setting.field for setting in SETTINGS} - {"media"}),
+        ("dispatch", SERVER),
+        ("simulate", SERVER),
+    ],
+)
+def test_the_help_of_a_command_shows_its_settings_with_their_variables(
+    command: str, fields: set[str]
+) -> None:
+    done = run(PMON, command, "--help", COLUMNS="1000", **KEYS)
+    assert done.returncode == 0
+    words = " ".join(done.stdout.split())
+    for setting in SETTINGS:
+        assert (f" {setting.flag} TEXT " in words) == (setting.field in fields)
+        assert (f"[{setting.variable}, " in words) == (setting.field in fields)
+    assert SECRET not in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["dispatch", "room"], ["simulate", "room"]])
+def test_a_command_without_settings_names_all_that_is_missing(arguments: list[str]) -> None:
+    done = run(PMON, *arguments)
+    assert done.returncode == 2
+    for name in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        assert name in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_unknown_command_exits_with_2() -> None:

@@ -5,78 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import msgspec
 import pytest
-from event_samples import TIME, base, summary
+from event_samples import TIME
 from hypothesis import given
 from hypothesis import strategies as st
+from noticed_room import SILENT, Room
 
 from pmon.metadata import NotificationPreferences, RecipientsByAlert
-from pmon.monitor import events as ev
-from pmon.outputs.notices import PER_S, SENDS, Notices, Packet
-
-SILENT = NotificationPreferences(welcome=False)
-
-
-class Room:
-    """A room with notices, whose time the test tells."""
-
-    def __init__(self, *people: str, enabled: bool = True) -> None:
-        self.opted_out: set[str] = set()
-        self.notices = Notices(enabled, lambda identity: identity not in self.opted_out)
-        self.now = 100.0
-        for identity in people:
-            self.notices.joined(identity, False, self.now)
-
-    def watch(
-        self, identity: str, preferences: NotificationPreferences = SILENT, session: str = ""
-    ) -> None:
-        self.notices.session(session or f"s-{identity}", identity, preferences)
-
-    def happens(self, kind: type[Any], identity: str, session: str = "", **more: Any) -> None:
-        fields = base(identity, session or f"s-{identity}")
-        self.notices.event(kind(**fields, **more), self.now)
-
-    def connects(self, identity: str, session: str = "") -> None:
-        self.happens(ev.ParticipantConnected, identity, session)
-
-    def publishes(self, identity: str, track_sid: str) -> None:
-        event = ev.TrackPublished(
-            **base(identity, f"s-{identity}") | {"track_sid": track_sid},
-            kind="audio",
-            source="microphone",
-            muted=False,
-            encrypted=False,
-        )
-        self.notices.event(event, self.now)
-
-    def starts(self, identity: str, session: str = "") -> None:
-        self.happens(ev.SpeakingStarted, identity, session)
-
-    def stops(self, identity: str, session: str = "") -> None:
-        self.happens(ev.SpeakingStopped, identity, session, turn_s=1.0, talk_time_s=1.0)
-
-    def quality(self, identity: str, before: str, after: str, session: str = "") -> None:
-        self.happens(
-            ev.ConnectionQuality, identity, session, from_=before, to=after, reason="server"
-        )
-
-    def ends(self, identity: str, session: str = "") -> None:
-        self.happens(ev.SessionEnded, identity, session, reason="shutdown", summary=summary())
-
-    def block(self) -> None:
-        """Use up the sends of this second."""
-        self.watch("blocker")
-        for n in range(SENDS):
-            (self.stops if n % 2 else self.starts)("blocker")
-            assert len(self.notices.due(self.now)) == 1
-
-    def due(self, after_s: float = 0.0) -> list[tuple[dict[str, Any], list[str]]]:
-        self.now += after_s
-        packets = self.notices.due(self.now)
-        assert all(packet.topic == "pmon" for packet in packets)
-        return [(msgspec.json.decode(p.payload), p.destination_identities) for p in packets]
-
+from pmon.outputs.notices import PER_S, SENDS, Packet, shapes
 
 # --- the messages
 
@@ -244,7 +180,8 @@ def test_a_welcome_that_was_not_sent_in_time_comes_after_the_rejoin() -> None:
     assert room.due(after_s=5) == []
     room.notices.joined("alice", False, room.now)
     room.connects("alice")
-    assert [to for _, to in room.due()] == [["alice"]]
+    told = [(message["type"], to) for message, to in room.due()]
+    assert told == [("participant_monitoring", ["alice"]), ("snapshot", ["alice"])]
 
 
 def test_two_sessions_of_one_participant_welcome_once() -> None:
@@ -429,6 +366,19 @@ def test_while_waiting_the_newest_state_wins() -> None:
     assert (message["previous"], message["quality"]) == ("excellent", "lost")
 
 
+def test_what_changes_again_and_again_keeps_its_place() -> None:
+    """At the end of the queue each time, it would never be told."""
+    room = Room(*(f"p{n}" for n in range(10)), "blocker")
+    room.watch("p0")
+    room.block()
+    room.quality("p0", "excellent", "good")
+    for n in range(1, 10):
+        room.watch(f"p{n}")
+        room.starts(f"p{n}")
+    room.quality("p0", "good", "poor")
+    assert [message["participant"] for message, _ in room.due(after_s=1)] == ["p0", "p1"]
+
+
 def test_many_welcomes_do_not_hold_up_changes() -> None:
     """In a full room the welcomes alone take minutes at two a second."""
     room = Room(*(f"p{n}" for n in range(100)))
@@ -496,6 +446,8 @@ def test_told_states_alternate_and_end_true(steps: list[tuple[str, float]]) -> N
 def test_a_turn_that_another_process_told_of_is_ended_by_this_one() -> None:
     room = Room("alice", "bob")
     room.watch("alice")
-    room.notices.resume("alice")
+    assert room.due() == []
+    speaks = shapes.SpeakingDetection(participant="alice", timestamp=1.0, speaking=True)
+    room.notices.resume("s-alice", [speaks])
     room.stops("alice")
     assert [m["speaking"] for m, _ in room.due()] == [False]

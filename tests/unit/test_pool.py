@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,6 +18,7 @@ from pmon.monitor.view import RoomView, SessionView
 from pmon.settings import Settings
 
 ONE_MORE = 0.0006
+BEGAN = datetime(2026, 3, 14, tzinfo=UTC)
 
 
 class Place:
@@ -129,6 +131,7 @@ def watched(room: str, *identities: str) -> RoomView:
             dispatch="AD_1",
             participant=identity,
             participant_kind="standard",
+            since=BEGAN,
             present=True,
             speaking=False,
             talk_time_s=0.0,
@@ -138,7 +141,7 @@ def watched(room: str, *identities: str) -> RoomView:
         )
         for identity in identities
     ]
-    return RoomView(room=room, room_sid="RM_1", connected=True, sessions=sessions)
+    return RoomView(room=room, room_sid="RM_1", connected=True, time=BEGAN, sessions=sessions)
 
 
 def counts(places: list[Place]) -> list[int]:

@@ -12,6 +12,7 @@ import structlog
 from livekit import api
 
 from pmon.app.messages import Checkpoint, FromHost, Happened, JobEnded, StartJob
+from pmon.app.told import told
 from pmon.app.trace import Traces
 from pmon.media.connection import RoomConnection
 from pmon.media.listener import Listener
@@ -60,6 +61,7 @@ class WatchedRoom:
         )
         self.preferences: dict[str, NotificationPreferences] = {}
         """What the running jobs ask for."""
+        self._anchor = anchor
         self._emit = emit
         self._encoder = msgspec.msgpack.Encoder()
         self._flushing = False
@@ -102,9 +104,7 @@ class WatchedRoom:
         states = None
         if message.states is not None:
             states = [msgspec.msgpack.decode(s, type=SessionState) for s in message.states]
-        for state in states or ():
-            if state.talk.speaking:
-                self.notices.resume(state.participant.identity)
+        said = {state.id: told(state, self._anchor) for state in states or ()}
         job, dispatch = message.job, message.dispatch
         self.preferences[job] = message.metadata.notification_preferences
         if message.participant:
@@ -122,6 +122,8 @@ class WatchedRoom:
         for session in going_on:
             name = session.participant.identity
             self._notify(session.id, job, name, welcomed=session.id in welcomed)
+        for session_id, changes in said.items():
+            self.notices.resume(session_id, changes)
         self.checkpoint(going_on)  # under the name of the job that has them now
 
     def _notify(self, session: str, job: str, identity: str, *, welcomed: bool = False) -> None:

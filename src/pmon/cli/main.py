@@ -8,9 +8,12 @@ import click
 
 COMMANDS = {
     "analyze": ("pmon.cli.analyze.command", "analyze"),
+    "check": ("pmon.cli.check.command", "check"),
     "demo": ("pmon.cli.demo", "demo"),
+    "dispatch": ("pmon.cli.dispatch", "dispatch"),
     "privacy": ("pmon.cli.privacy.command", "privacy"),
     "report": ("pmon.cli.report.command", "report"),
+    "simulate": ("pmon.cli.simulate", "simulate"),
     "worker": ("pmon.cli.worker", "main"),
 }
 """Where each subcommand stands; it is loaded when it is asked for."""

@@ -12,12 +12,12 @@ from typing import NoReturn
 import click
 import structlog
 
+from pmon.cli.settings_flags import EXIT_SETTINGS, setting_options, settings_of
 from pmon.outputs.log import configure, drain, standard_output
 from pmon.outputs.pseudonyms import asked_for
-from pmon.settings import SETTINGS, Setting, Settings, SettingsError, load_settings
+from pmon.settings import Settings, SettingsError
 from pmon.settings import unknown_variables as find_unknown_variables
 
-EXIT_SETTINGS = 2
 EXIT_INTERRUPTED = 130
 EXIT_FAILURE = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -25,24 +25,9 @@ LAST_LINES_S = 2.0
 """How long the exit waits for somebody to read the log."""
 
 
-def _option(setting: Setting) -> click.Option:
-    """The flag of a setting.
-
-    Values stay text, and click does not read the environment: ``load_settings`` checks all of
-    them at once, wherever they come from.
-    """
-    default = "required" if setting.required else f"default: {setting.default or 'unset'}"
-    return click.Option(
-        [setting.flag, setting.field],
-        metavar="TEXT",
-        help=f"{setting.help} [{setting.variable}, {default}]",
-    )
-
-
 def _run(**flags: str | None) -> NoReturn:
-    given = {s.variable: flags[s.field] or "" for s in SETTINGS if flags[s.field] is not None}
     try:
-        settings = load_settings(os.environ, given)
+        settings = settings_of(flags)
     except SettingsError as error:
         _refuse(error)
     configure(settings.log_format, settings.log_level, standard_output(), asked_for(settings))
@@ -101,7 +86,7 @@ main = click.version_option(package_name="pmon-livekit")(
     click.Command(
         "pmon-worker",
         callback=_run,
-        params=[_option(setting) for setting in SETTINGS],
+        params=setting_options(),
         help="Watch the participants of LiveKit rooms that dispatches ask for."
         "\n\nEvery flag has an environment variable, named at its end; the flag wins.",
         context_settings={"help_option_names": ["-h", "--help"]},

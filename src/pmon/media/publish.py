@@ -11,12 +11,16 @@ from typing import Self
 
 import numpy as np
 from livekit import api, rtc
+from livekit.rtc.participant import PublishTrackError
 
 from pmon.media.phrases import Phrase
 from pmon.media.voice import FRAME, FRAME_S, SAMPLE_RATE, Voice
 
 STALL_S = 0.2
 """A pump this late skips what it missed, as a microphone does whose computer hung."""
+
+JOIN_ERRORS = (rtc.ConnectError, PublishTrackError)
+"""What joining may raise."""
 
 VIDEO_SIZE = (320, 180)
 VIDEO_FPS = 15

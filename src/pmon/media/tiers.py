@@ -36,7 +36,7 @@ async def choose(wanted: MediaTier, on_lost: Callable[[int], None] = lambda _: N
         sdk.quiet()
         return PortableTier()
     try:
-        return await _native(on_lost)
+        return await native(on_lost)
     except Exception as error:
         report = log.error if wanted == "native" else log.warning
         report("native media path not used; the portable one is", problem=str(error) or repr(error))
@@ -44,7 +44,8 @@ async def choose(wanted: MediaTier, on_lost: Callable[[int], None] = lambda _: N
         return PortableTier()
 
 
-async def _native(on_lost: Callable[[int], None]) -> AudioTier:
+async def native(on_lost: Callable[[int], None] = lambda _: None) -> AudioTier:
+    """The native tier, after its self-test. Raises whatever keeps it from working here."""
     from pmon.media.native import NativeTier, Tap
 
     tap = Tap(on_lost)

@@ -1,0 +1,1 @@
+"""``pmon check``: whether a worker can work here, each line ok or what to do."""
