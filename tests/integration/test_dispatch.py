@@ -44,7 +44,7 @@ async def test_one_participant_of_a_file(
     path = tmp_path / "metadata.json"
     path.write_text('{"end_on_disconnect": true}')
     done = await pmon(
-        *("dispatch", room, "--metadata", f"@{path}", "--identity", "alice"),
+        *("dispatch", room, "--metadata", f"@{path}", "--participant-identity", "alice"),
         *("--agent-name", "other"),
         server=livekit_server,
     )
@@ -74,7 +74,8 @@ async def test_bad_metadata_makes_no_dispatch(
     livekit_server: LocalServer, lkapi: api.LiveKitAPI, room: str, metadata: str, words: str
 ) -> None:
     done = await pmon(
-        *("dispatch", room, "--metadata", metadata, "--identity", "alice"), server=livekit_server
+        *("dispatch", room, "--metadata", metadata, "--participant-identity", "alice"),
+        server=livekit_server,
     )
     assert (done.code, done.out) == (2, "")
     assert words in done.err

@@ -119,7 +119,8 @@ async def test_a_process_is_not_replaced_by_one_that_is_not_ready(
     await worker.wait("track_published")
     [old] = media_processes(worker)
     await worker.wait_for(lambda line: line["message"] == "replacing a media process", 30)
-    await until(lambda: len(media_processes(worker)) == 2)
+    # Not sooner: while it is a copy of the supervisor, that waits for it.
+    await until(lambda: sum("-P" in child.cmdline() for child in media_processes(worker)) == 2)
     [successor] = set(media_processes(worker)) - {old}
     successor.suspend()
     await worker.wait_for(

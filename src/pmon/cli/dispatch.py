@@ -22,11 +22,11 @@ from pmon.settings import Settings
     "--metadata",
     metavar="JSON|@FILE",
     default="",
-    help="What the monitor is asked for, as a JSON object or in a file; docs/notices.md and the"
-    " README say what may stand there.",
+    help="What the monitor is asked for, as a JSON object or in a file; docs/metadata.md"
+    " says what may stand there.",
 )
 @click.option(
-    "--identity",
+    "--participant-identity",
     help="Watch this participant alone: participant_identity in the metadata.",
 )
 @click.option("--list", "listed", is_flag=True, help="Only list the room's dispatches.")
@@ -34,7 +34,7 @@ from pmon.settings import Settings
 def dispatch(
     room: str,
     metadata: str,
-    identity: str | None,
+    participant_identity: str | None,
     listed: bool,
     delete: str | None,
     **flags: str | None,
@@ -44,7 +44,7 @@ def dispatch(
     The metadata is checked as the worker checks it, so that a mistake shows here and not in
     somebody's log. A room that does not exist yet is made.
     """
-    checked = _checked(metadata, identity)
+    checked = _checked(metadata, participant_identity)
     settings = settings_or_exit("pmon dispatch", flags)
     if listed and delete:
         raise click.UsageError("--list and --delete exclude each other")
@@ -66,7 +66,7 @@ async def create(settings: Settings, room: str, metadata: str = "") -> str:
         return (await server.agent_dispatch.create_dispatch(request)).id
 
 
-def _checked(given: str, identity: str | None) -> str:
+def _checked(given: str, participant_identity: str | None) -> str:
     """The metadata as it goes to the server. Exits with 2 when the worker would refuse it."""
     raw = _read(given)
     try:
@@ -77,12 +77,14 @@ def _checked(given: str, identity: str | None) -> str:
         sys.exit(2)
     if unknown:
         click.echo(f"pmon dispatch: unknown keys are ignored: {', '.join(unknown)}", err=True)
-    if identity is None:
+    if participant_identity is None:
         return raw.decode()
-    if known.participant_identity not in ("", identity):
-        raise click.UsageError("--identity and the metadata name different participants")
+    if known.participant_identity not in ("", participant_identity):
+        raise click.UsageError(
+            "--participant-identity and the metadata name different participants"
+        )
     document = msgspec.json.decode(raw) if raw.strip() else {}
-    return msgspec.json.encode(document | {"participant_identity": identity}).decode()
+    return msgspec.json.encode(document | {"participant_identity": participant_identity}).decode()
 
 
 def _read(given: str) -> bytes:
