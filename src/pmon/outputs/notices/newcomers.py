@@ -23,8 +23,8 @@ class Newcomers:
         self._is_monitored = is_monitored
         self._waiting: set[str] = set()
         self._seen: dict[str, None] = {}
-        """Who was there before. After an outage of ours, in which all seem to be gone for a moment,
-        they know what was said until then, and not that it is over."""
+        """Who was there before, and left. After an outage of ours, in which all seem to be gone for
+        a moment, they know what was said until then, and not that it is over."""
         self._planned: deque[Audience] = deque()
 
     def joined(self, identity: str) -> None:
@@ -32,6 +32,9 @@ class Newcomers:
 
     def left(self, identity: str) -> None:
         self._waiting.discard(identity)
+        self._seen[identity] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
 
     def next(self, people: set[str], at: float) -> tuple[shapes.Snapshot, set[str]] | None:
         """What to tell to whom of ``people``: they are there. ``at`` is of the newest event.
@@ -58,15 +61,13 @@ class Newcomers:
         returned = self._waiting & self._seen.keys()
         self._planned.extend(audiences(self._waiting - returned, told))
         self._planned.extend(audiences(returned, subjects, whole=True))
-        self._seen |= dict.fromkeys(self._waiting)
-        for name in list(self._seen)[: max(0, len(self._seen) - REMEMBERED)]:
-            del self._seen[name]
         self._waiting.clear()
 
     def _snapshot(self, audience: Audience, at: float) -> shapes.Snapshot | None:
         people = [
             standing(name, self._subjects[name].told_others())
             for name in sorted(audience.subjects & self._subjects.keys())
+            if self._subjects[name].present  # who left since is forgotten by now
         ]
         if not audience.whole:
             people = [person for person in people if person != _nothing_of(person.participant)]
