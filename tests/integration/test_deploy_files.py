@@ -50,7 +50,7 @@ def test_what_is_copied_into_the_image_builds_a_whole_wheel(tmp_path: Path) -> N
                 shutil.copytree(ROOT / name, tmp_path / name, ignore=without)
             else:
                 shutil.copy(ROOT / name, tmp_path / name)
-    assert "pip wheel --no-cache-dir -c constraints.txt -w /wheels ." in dockerfile
+    assert "pip wheel --no-cache-dir -c constraints.txt -w /wheels '.[postgres]'" in dockerfile
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps"),
@@ -63,5 +63,9 @@ def test_what_is_copied_into_the_image_builds_a_whole_wheel(tmp_path: Path) -> N
     names = zipfile.ZipFile(wheel).namelist()
     for module in ("_dsp", "_tap"):
         assert [n for n in names if re.fullmatch(rf"pmon/{module}\.[\w.-]+\.so", n)]
-    assert "pmon/speech/speech.json" in names
+    assert {
+        "pmon/speech/speech.json",
+        "pmon/web/static/dashboard.html",
+        "pmon/outputs/history/migrations/versions/v0001_first.py",
+    } <= set(names)
     assert not [n for n in names if n.startswith("tests")]
