@@ -208,7 +208,7 @@ def test_a_missing_extra_names_the_line_that_installs_it(
     def without(name: str) -> object:
         return None if name == module else find_spec(name)
 
-    monkeypatch.setattr("pmon.settings.find_spec", without)
+    monkeypatch.setattr("pmon.settings.values.find_spec", without)
     with pytest.raises(SettingsError, match=rf"pip install 'pmon-livekit\[{extra}\]'"):
         load_settings({**KEYS, "PMON_DATABASE": url})
 

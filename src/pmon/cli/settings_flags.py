@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
 
 from pmon.settings import SETTINGS, Setting, Settings, SettingsError, load_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 EXIT_SETTINGS = 2
 SERVER = ("url", "api_key", "api_secret")
 """What says which server it is, and how to sign for it."""
 
 
-def setting_option(setting: Setting) -> click.Option:
+def _option(setting: Setting) -> click.Option:
     """The flag of a setting.
 
     Values stay text, and click does not read the environment: ``load_settings`` checks all of
@@ -31,7 +34,7 @@ def setting_option(setting: Setting) -> click.Option:
 
 def setting_options(*fields: str) -> list[click.Parameter]:
     """The flags of these settings; of all, if none is named."""
-    return [setting_option(s) for s in SETTINGS if not fields or s.field in fields]
+    return [_option(s) for s in SETTINGS if not fields or s.field in fields]
 
 
 def settings_of(flags: Mapping[str, str | None]) -> Settings:
@@ -47,3 +50,28 @@ def settings_or_exit(program: str, flags: Mapping[str, str | None]) -> Settings:
     except SettingsError as error:
         click.echo(f"{program}: {error}", err=True)
         sys.exit(EXIT_SETTINGS)
+
+
+def one_setting(field: str, help_text: str) -> Callable[[F], F]:
+    """A decorator for a command that needs this setting and not all that a worker does: the same
+    flag, variable and rules, checked by click.
+    """
+    setting = next(setting for setting in SETTINGS if setting.field == field)
+
+    def parse(_context: click.Context, _parameter: click.Parameter, text: str | None) -> object:
+        if text is None or not text.strip():
+            return None
+        try:
+            return setting.parse(text.strip())
+        except ValueError as error:  # the text itself may be a secret
+            raise click.BadParameter(f"it {error}") from None
+
+    return click.option(
+        setting.flag,
+        field,
+        metavar="TEXT",
+        envvar=setting.variable,
+        show_envvar=True,
+        callback=parse,
+        help=help_text,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from pmon.cli.options import setting_option
+from pmon.cli.settings_flags import one_setting
 from pmon.cli.shown import printable
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _options(command: F) -> F:
     options = [
         click.option("--identity", required=True, metavar="TEXT", help="Of the participant."),
-        setting_option("database", "The history."),
-        setting_option("record", "The folder of the record."),
-        setting_option("state_dir", "The folder with webhooks that wait to be delivered."),
-        setting_option("identity_key", "To find their pseudonym, too, of PMON_IDENTITY=hash."),
+        one_setting("database", "The history."),
+        one_setting("record", "The folder of the record."),
+        one_setting("state_dir", "The folder with webhooks that wait to be delivered."),
+        one_setting("identity_key", "To find their pseudonym, too, of PMON_IDENTITY=hash."),
         click.option("--dry-run", is_flag=True, help="Only say what there is; change nothing."),
     ]
     for option in reversed(options):

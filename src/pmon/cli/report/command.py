@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
-from pmon.cli.options import setting_option
+from pmon.cli.settings_flags import one_setting
 
 if TYPE_CHECKING:
     from pmon.cli.report.days import Line
@@ -74,8 +74,8 @@ def _labels(
     help="Only sessions whose dispatch has this label, or all of these.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values instead of a table.")
-@setting_option("database", "The history to read.")
-@setting_option("identity_key", "To find a room by its name where a pseudonym stands for it.")
+@one_setting("database", "The history to read.")
+@one_setting("identity_key", "To find a room by its name where a pseudonym stands for it.")
 def report(
     first: date | None,
     last: date | None,
