@@ -120,6 +120,24 @@ async def test_a_folder_that_is_none(
     assert str(folder) in done.out
 
 
+async def test_a_database_that_answers_and_what_is_none(
+    livekit_server: LocalServer, tmp_path: Path
+) -> None:
+    """A worker that starts with a wrong one stops, or collects events that go nowhere."""
+    (tmp_path / "none.db").write_bytes(b"no database" * 1000)
+    places = {
+        f"sqlite:///{tmp_path / 'later.db'}": ("ok", str(tmp_path)),
+        f"sqlite:///{tmp_path / 'none.db'}": ("wrong", "not a database"),
+        "postgresql://user:hunter2@127.0.0.1:1/db": ("wrong", "refused"),
+    }
+    for url, (verdict, words) in places.items():
+        done = await pmon("check", server=livekit_server, PMON_DATABASE=url)
+        assert done.verdicts["PMON_DATABASE"] == verdict, done
+        assert words in done.out
+        assert "hunter2" not in done.out + done.err
+    assert os.listdir(tmp_path) == ["none.db"], "nothing is made"
+
+
 @asynccontextmanager
 async def serving(app: web.Application) -> AsyncIterator[str]:
     runner = web.AppRunner(app, shutdown_timeout=1.0)

@@ -17,6 +17,8 @@ RUN_BY = {
     "make demo": "tests/integration/test_bare_clone.py",
     "pip install .": "Makefile",
     "pmon-worker": "tests/integration/worker.py",
+    "pmon dispatch": "tests/integration/test_dispatch.py",
+    "pmon simulate": "tests/integration/test_simulate.py",
     "export": OWN_SERVER,
 }
 """The first words of each command, and what runs it. One that nothing runs may be wrong."""

@@ -43,7 +43,7 @@ def check(with_sound: bool, **flags: str | None) -> None:
 
 async def _check(settings: Settings, with_sound: bool) -> int:
     # The SDK takes a second to load: too long for --help and bad settings.
-    from pmon.cli.check.machine import check_folders, check_media_path
+    from pmon.cli.check.machine import check_database, check_folders, check_media_path
     from pmon.cli.check.server import check_server
     from pmon.cli.check.sound import check_sound
 
@@ -54,7 +54,7 @@ async def _check(settings: Settings, with_sound: bool) -> int:
         show(finding)
 
     say(_settings())
-    for finding in check_folders(settings):
+    for finding in (*check_folders(settings), *check_database(settings)):
         say(finding)
     media_path, tier = await check_media_path(settings)
     say(media_path)

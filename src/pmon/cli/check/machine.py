@@ -1,4 +1,4 @@
-"""This machine: does the native media path work, and can the folders be written to?"""
+"""This machine: does the native media path work, and can be written where the settings say?"""
 
 from __future__ import annotations
 
@@ -40,6 +40,29 @@ def check_folders(settings: Settings) -> list[Finding]:
         if folder is not None:
             found.append(_folder(setting.variable, Path(folder)))
     return found
+
+
+def check_database(settings: Settings) -> list[Finding]:
+    """Whether the history's database answers; nothing is made or changed there."""
+    if settings.database is None:
+        return []
+    from sqlalchemy import inspect  # an optional extra, without which the setting is refused
+
+    from pmon.outputs.history import database
+
+    engine = database.open_engine(settings.database, reads_only=True)
+    file = Path(engine.url.database or "")
+    if engine.dialect.name == "sqlite" and not file.exists():
+        return [_folder("PMON_DATABASE", file.parent)]
+    try:
+        with database.told(engine, is_start=True), engine.connect() as connection:
+            inspect(connection).get_table_names()
+    except (database.HistoryError, database.UnavailableError) as error:
+        problem = str(error).removeprefix("PMON_DATABASE (--database): ")
+        return [wrong("PMON_DATABASE", f"the database cannot be used: {problem}")]
+    finally:
+        engine.dispose()
+    return [ok("PMON_DATABASE", "the database answers")]
 
 
 def _folder(name: str, folder: Path) -> Finding:
