@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from pmon.app import messages as msg
@@ -250,8 +251,22 @@ def test_nobody_counts_as_watched_whose_process_is_dead(
     assert told[-1] == msg.HostStatus(rooms=[]), "nobody has to ask for it"
     places[0].dies(pause_s=1.0)
     assert pool.unwatched == 1, "it has not said a word in between"
+    away = msgspec.structs.replace(rooms[0], connected=False)
+    places[0].says(msg.HostStatus(rooms=[away]))
+    assert pool.unwatched == 1, "it is not in the room yet"
     places[0].says(msg.HostStatus(rooms=rooms[:1]))
     assert (pool.rooms, pool.unwatched) == (rooms, 0)
+
+
+def test_nobody_is_unwatched_in_a_room_that_nobody_asks_for_any_more(
+    pool: Pool, places: list[Place]
+) -> None:
+    pool.handle(start("AJ_1", "a"))
+    places[0].says(msg.HostStatus(rooms=[watched("a", "ann")]))
+    places[0].dies()
+    places[0].says(msg.JobEnded(job="AJ_1", error=None))
+    places[0].says(msg.HostStatus(rooms=[]))
+    assert pool.unwatched == 0
 
 
 def test_a_full_process_is_full_for_its_rooms_alone(pool: Pool, places: list[Place]) -> None:

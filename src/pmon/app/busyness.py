@@ -99,6 +99,7 @@ class Busyness:
         processes = self._pool.processes
         for name in set(self._usage) - set(processes) - {MAIN}:
             del self._usage[name]
+            self._metrics.forget_load(name)
         for name, process in processes.items():
             with suppress(psutil.Error):  # it died just now
                 times = process.cpu_times()

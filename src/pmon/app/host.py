@@ -17,6 +17,7 @@ from livekit import api
 
 from pmon.app.load import Usage, cpu_quota, cpu_share
 from pmon.app.messages import (
+    PREPARE_ROOM_S,
     Begin,
     Drain,
     Drained,
@@ -284,9 +285,9 @@ class Host:
 
     async def _prepare(self, names: list[str]) -> None:
         rooms = [self._room(name) for name in names]
-        deadline = time.monotonic() + PREPARE_S
+        deadline = time.monotonic() + PREPARE_S + PREPARE_ROOM_S * len(names)
         self._prepared |= dict.fromkeys(names, deadline + PREPARE_S)
-        while missing := sum(not room.connection.connected for room in rooms):
+        while missing := [room.monitor.room for room in rooms if _is_awaited(room)]:
             if time.monotonic() >= deadline:
                 break
             await asyncio.sleep(0.1)
@@ -314,3 +315,8 @@ class Host:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _is_awaited(room: WatchedRoom) -> bool:
+    """It is not joined yet, and may still be."""
+    return not room.connection.connected and not room.connection.over

@@ -49,8 +49,8 @@ class MediaChild:
         self.tier = ""
         self.ready = asyncio.Event()
         self.prepared = asyncio.Event()
-        self.unprepared: int | None = None
-        """How many rooms it was to join and could not; None until it has said so."""
+        self.unprepared: list[str] | None = None
+        """The rooms that it was to join and could not; None until it has said so."""
         self.handed_over = asyncio.Event()
         self._process = process
         self._channel = channel

@@ -69,6 +69,10 @@ class Drain(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """End every session with reason ``shutdown``, leave all rooms, then say ``Drained``."""
 
 
+PREPARE_ROOM_S = 0.25
+"""So much longer it may take for each room: they are joined one by one on a busy core."""
+
+
 class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Join these rooms, whose jobs another process will hand over in a moment."""
 
@@ -97,8 +101,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Prepared(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """All rooms of ``Prepare`` are joined, or will not be soon."""
 
-    missing: int = 0
-    """How many were not."""
+    missing: list[str] = []
+    """Those that are not, and are not over either."""
 
 
 class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):

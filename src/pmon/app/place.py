@@ -22,6 +22,11 @@ LEAVE_S = 10.0
 HUNG_S = 30.0
 """A process says something every second; a machine under load may take its time."""
 RECYCLE_EVERY_S = 600.0
+RECYCLE_AGAIN_S = 60.0
+"""After a try that came to nothing."""
+MOST_REFUSALS = 2
+READY_S = 60.0
+"""A process that does not work by then never will: it is told apart from one that is slow."""
 
 log = structlog.get_logger("pmon.worker")
 
@@ -52,6 +57,8 @@ class Place:
         self._draining = asyncio.Event()
         self._heard_at = 0.0
         self._recycled_at = float("-inf")
+        self._refusals = 0
+        """How often in a row the next process could not join all rooms."""
         self._came_up = asyncio.get_running_loop().create_future()
         self._came_up.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._task: asyncio.Task[None] | None = None
@@ -61,6 +68,11 @@ class Place:
     def tier(self) -> str:
         """How audio comes in; empty while no process is there."""
         return "" if self._child is None else self._child.tier
+
+    @property
+    def works(self) -> bool:
+        """Whether a process watches the rooms, or is just handing them over."""
+        return self.slot.running or self._successor is not None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name=self.slot.name)
@@ -138,7 +150,11 @@ class Place:
         self._child = child
         try:
             self.process = psutil.Process(child.pid)
-            await child.ready.wait()
+            await _first_of(child.ready.wait(), timeout_s=READY_S)
+            if not child.ready.is_set():
+                log.error("a media process does not start", process=self.slot.name, pid=child.pid)
+                child.kill()
+                await child.ready.wait()
             if child.alive:
                 self._welcome(child)
             await child.handed_over.wait()
@@ -182,11 +198,14 @@ class Place:
         except Exception:
             log.exception("no media process could be started", process=self.slot.name)
             return
-        await _first_of(self._prepare(successor), self._draining.wait(), timeout_s=PREPARE_S)
+        patience_s = PREPARE_S + msg.PREPARE_ROOM_S * len(self.slot.rooms)
+        await _first_of(self._prepare(successor), self._draining.wait(), timeout_s=patience_s)
         if old is None or old is not self._child or self._draining.is_set() or not successor.alive:
             successor.kill()  # too late, or no use
             return
-        if successor.unprepared is None or successor.unprepared:
+        if not self._is_prepared(successor):
+            self._refusals += 1
+            self._recycled_at = time.monotonic() - RECYCLE_EVERY_S + RECYCLE_AGAIN_S
             log.warning(
                 "the process is not replaced: the other one could not join its rooms in time",
                 process=self.slot.name,
@@ -194,10 +213,20 @@ class Place:
             )
             successor.kill()
             return
+        self._refusals = 0
         self._successor = successor
         self.slot.pause()
         old.send(msg.HandOver())
         asyncio.get_running_loop().call_later(LEAVE_S, old.kill)
+
+    def _is_prepared(self, successor: MediaChild) -> bool:
+        """Whether it can take over. A room that it cannot join does not keep it off for ever: what
+        grows without bound takes all rooms with it in the end.
+        """
+        if successor.unprepared is None:
+            return False
+        missing = set(successor.unprepared) & set(self.slot.rooms)
+        return not missing or self._refusals >= MOST_REFUSALS
 
     async def _prepare(self, successor: MediaChild) -> None:
         await successor.ready.wait()

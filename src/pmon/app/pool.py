@@ -38,8 +38,9 @@ class Pool:
         self._loads: dict[Place, msg.HostLoad] = {}
         self._anew: set[Place] = set()
         """Those whose process is gone and the next has said nothing yet."""
-        self._unwatched: dict[Place, int] = {}
-        """How many people were watched by a process that died, until the next one tells of them."""
+        self._unwatched: dict[Place, dict[str, int]] = {}
+        """How many people were watched in each room of a process that died, until the next one is
+        in it."""
         self._reserved = {place: Reserved() for place in self._places}
 
     @property
@@ -50,7 +51,7 @@ class Pool:
     @property
     def unwatched(self) -> int:
         """How many people nobody watches because their process died."""
-        return sum(self._unwatched.values())
+        return sum(people for rooms in self._unwatched.values() for people in rooms.values())
 
     @property
     def loads(self) -> list[msg.HostLoad]:
@@ -69,6 +70,11 @@ class Pool:
         if place is None or place not in self._loads:
             return False
         return self._load(place, time.monotonic()) >= SERVER_CUT
+
+    @property
+    def works(self) -> bool:
+        """Whether any process does."""
+        return any(place.works for place in self._places)
 
     @property
     def processes(self) -> dict[str, psutil.Process]:
@@ -186,15 +192,15 @@ class Pool:
         self._anew.add(place)
         if handed_over or not place.slot.jobs:
             return
-        lost = len(people(self._rooms.get(place, [])))
-        self._unwatched[place] = max(lost, self._unwatched.get(place, 0))
+        lost = {room.room: len(people([room])) for room in self._rooms.get(place, [])}
+        self._unwatched[place] = self._unwatched.get(place, {}) | lost
         self._rooms[place] = []
         self._on_message(msg.HostStatus(rooms=[]))  # it would say so if it could
 
     def _heard(self, place: Place, message: msg.FromHost) -> None:
         if isinstance(message, msg.HostStatus):
             self._rooms[place] = message.rooms
-            self._unwatched.pop(place, None)
+            self._watched_again(place)
         if isinstance(message, msg.HostLoad):
             self._heard_load(place, message)
         if isinstance(message, msg.JobEnded):
@@ -203,6 +209,15 @@ class Pool:
                 if room not in rooms:
                     del self._place_of_room[room]
         self._on_message(message)
+
+    def _watched_again(self, place: Place) -> None:
+        """What is joined, or nobody asks for any more, is not unwatched."""
+        joined = {room.room for room in self._rooms[place] if room.connected}
+        self._unwatched[place] = {
+            room: people
+            for room, people in self._unwatched.get(place, {}).items()
+            if room in place.slot.rooms and room not in joined
+        }
 
     def _heard_load(self, place: Place, load: msg.HostLoad) -> None:
         if place in self._anew:  # it has none of its microphones yet

@@ -145,7 +145,7 @@ class Supervisor:
             return "draining"
         if not self._protocol.registered:
             return "not registered"
-        return None if self._pool.processes else "no media process"
+        return None if self._pool.works else "no media process"
 
     @property
     def capacity(self) -> Capacity:

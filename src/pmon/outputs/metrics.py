@@ -124,6 +124,10 @@ class Metrics:
         """The load of one process, named by its role ("main")."""
         self._load.labels(process).set(load)
 
+    def forget_load(self, process: str) -> None:
+        """It is gone."""
+        self._load.remove(process)
+
     def sdk_events_lost(self, events: int) -> None:
         """Count what a media process lost of what happened in its rooms."""
         self._lost.inc(events)
