@@ -197,6 +197,47 @@ class TestUplink:
         assert call.last("ann").reason == "uplink_loss"
         assert call.last("ann").evidence["direction"] == "uplink"
 
+    @pytest.mark.parametrize("growth", [1.3, 1.5, 1.9])
+    @pytest.mark.parametrize("names", [("ann",), ("ann", "bob", "cleo")], ids=["alone", "office"])
+    @pytest.mark.parametrize("borne", [0.022, 0.07, 0.09])
+    def test_a_borne_loss_that_grows_a_little_is_not_the_own_path(
+        self, borne: float, names: tuple[str, ...], growth: float
+    ) -> None:
+        """The server lowers them all and not ours: none of them is a witness against our path."""
+        call = Call(*names, cameras=True)
+        call.pass_time(60, dict.fromkeys(names, borne), fps=15)
+        grown = dict.fromkeys(names, borne * growth)
+        call.pass_time(10, grown, fps=15)
+        for name in names:
+            call.level(name, "good")
+        call.pass_time(60, grown, fps=0)
+        paths = call.monitor.levels.paths
+        assert call.last(names[-1]).reason == "uplink_loss"
+        assert (paths.own_loss, paths.blind) == (None, False)
+        assert [e.issue for e in call.meeting.of(ev.IssueRaised)] == ["video_frozen"] * len(names)
+
+    def test_a_loss_borne_long_ago_does_not_excuse_a_new_one(self) -> None:
+        """Our own path was well again while they were silent, which nobody could hear."""
+        call = Call("ann", "bob")
+        call.pass_time(60, own=0.3)
+        call.pass_time(30, silent=["ann", "bob"])
+        office = {"ann": 0.3, "bob": 0.3}
+        call.pass_time(10, office)
+        for name in office:
+            call.level(name, "poor")
+        call.pass_time(60, office)
+        assert call.last("bob").reason == "uplink_loss"
+        assert call.monitor.levels.paths.own_loss is None
+
+    @pytest.mark.parametrize("quiet_s", [30, 3600])
+    def test_nor_of_one_alone(self, quiet_s: int) -> None:
+        call = Call("ann")
+        call.pass_time(60, own=0.3)
+        call.pass_time(quiet_s, silent=["ann"])
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "uplink_loss"
+
     @pytest.mark.parametrize("meanwhile", ["well", "unheard", "outage"])
     def test_alone_in_the_room_a_loss_that_was_borne_is_over_some_time(
         self, meanwhile: str

@@ -86,7 +86,8 @@ class Paths:
         self._bear(now)
         self._borne.over(got.keys() - self._inbound.keys())
         self._judge_own(now)
-        return {} if self._suspected_since is not None else got
+        doubted = self._suspected_since is not None or self._all_borne
+        return {} if doubted else got
 
     def forget(self) -> None:
         """The connection is lost, and with it what was heard. The server repeats no level that it
@@ -166,7 +167,9 @@ class Paths:
         """The loss of theirs that the own path cannot explain; None if that cannot be told."""
         losses = dict(self._losses)
         theirs = losses.pop(identity, None)
-        if theirs is None or (not losses and self._suspected_since is not None):
+        if theirs is None:
+            return None
+        if not losses and (self._suspected_since is not None or self._all_borne):
             return None
         path = self._path_loss(losses)
         return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
@@ -187,13 +190,23 @@ class Paths:
 
     def _bear(self, now: float) -> None:
         """Take note of what the server finds nothing wrong with."""
-        for name, inbound in self._inbound.items():
-            if inbound.loss is None:
-                continue
-            if inbound.loss < WELL:
+        losses = {name: loss for name, loss in self._losses.items() if name is not None}
+        for name, loss in losses.items():
+            if loss < WELL:
                 self._borne.over([name])
-            elif inbound.loss >= LOSS and is_well(self._level(name)):
-                self._borne.see(name, inbound.loss, now)
+            elif loss >= LOSS and is_well(self._level(name)):
+                self._borne.see(name, loss, now)
+        self._borne.look(losses, now)
+
+    @property
+    def _all_borne(self) -> bool:
+        """Whether all lose what the server found nothing wrong with, be it of the own path or of
+        their uplinks; what it says of their levels is of something else.
+        """
+        losses = self._losses
+        return min(losses.values(), default=0.0) >= LOSS and all(
+            self._borne.bears(name, loss) for name, loss in losses.items()
+        )
 
     def _path_loss(self, losses: Mapping[str | None, float]) -> float:
         """What the own path loses at most, if these are the losses of all who are heard.
@@ -203,16 +216,12 @@ class Paths:
         least = min(losses.values(), default=0.0)
         if least < LOSS:
             return least
-        well = self._well(losses)
-        return median(well) if well else 0.0
-
-    def _well(self, losses: Mapping[str | None, float]) -> list[float]:
-        """What those miss who the server finds well, or does not any more for another reason."""
-        return [
+        well = [
             loss
             for name, loss in losses.items()
             if is_well(self._level(name)) or self._borne.bears(name, loss)
         ]
+        return median(well) if well else 0.0
 
     def _level(self, identity: str | None) -> QualityLevel:
         if identity is SILENT:
@@ -221,9 +230,12 @@ class Paths:
         return "unknown" if participant is None else participant.quality
 
     def _judge_own(self, now: float) -> None:
-        """Whether it is the own path that loses packets: see the class."""
+        """Whether it is the own path that loses packets: see the class.
+
+        What was borne of those who are not well any more accuses nothing: it may be their uplinks.
+        """
         losses, ours_is_low = self._losses, is_low(self.own_level)
-        well = self._well(losses)
+        well = [loss for name, loss in losses.items() if is_well(self._level(name))]
         least = min(losses.values(), default=0.0)
         if least < (LOSS if self.own_loss is None else WELL) or not (well or ours_is_low):
             self._suspected_since = self.own_loss = None
