@@ -21,6 +21,8 @@ from pmon.monitor.inputs import LinkReading
 from pmon.monitor.mos import heard_mos
 from pmon.monitor.participant import Participant
 from pmon.monitor.reception import NOTHING, Inbound, Reception, likely_loss
+from pmon.monitor.sight import standing_still
+from pmon.monitor.video import FROZEN_AFTER_S
 
 WELL = 0.01
 """The own path has to lose less than this to be called well again."""
@@ -32,6 +34,11 @@ EXPLAINS: dict[QualityLevel, float] = {"good": LOSS, "poor": 0.06}
 Of plain Opus it takes 2.5 and 7.5 %, with RED and FEC 7.5 and 22.5 %."""
 CHANCE = 3
 """Fewer may have bad uplinks at the same time."""
+DOUBT_S = 20.0
+"""A loss shows in full at most so late: after a window, and the looks before and after it. Nor is
+the server's word of our own link later."""
+SEVERAL = 2
+"""Of one alone nothing may come for a reason of theirs."""
 PLENTY, CLEAN = 250, 0.005
 """So many packets with less lost than this, and nothing is wrong with their way."""
 DRY_S = 5.0
@@ -67,6 +74,9 @@ class Paths:
         """The loss of everybody of whom enough was sent lately, and of the ``SILENT``."""
         self._heads = 0
         """How many people that is."""
+        self._dry: tuple[int, float] = (0, 0.0)
+        """Of how many people nothing came the last time, while nothing came of others either, and
+        for how long."""
 
     def read(
         self, readings: Mapping[str, dict[str, LinkReading]], rtt_s: float | None, now: float
@@ -82,6 +92,7 @@ class Paths:
             got[name] = inbound.read(readings.get(name, {}), now)
             if inbound.over:
                 del self._inbound[name]
+        self._dry = self._dried(got)
         self._weigh()
         self._bear(now)
         self._borne.over(got.keys() - self._inbound.keys())
@@ -96,6 +107,7 @@ class Paths:
         self._inbound.clear()
         self._borne.forget()
         self._weigh()
+        self._dry = (0, 0.0)
         self.rtt_s = self._suspected_since = self.own_loss = None
 
     def rejoined(self) -> None:
@@ -109,6 +121,24 @@ class Paths:
         """
         suspected = self._suspected_since is not None
         return suspected and min(self._losses.values(), default=0.0) >= TOLERATED
+
+    def dark(self, now: float) -> bool:
+        """Whether the own path brings no pictures, where no sound tells what it loses.
+
+        Either no sound comes of several people; or none is to come, and the server calls our link
+        bad. It does for one camera that sends nothing, too, so that has to be true of more.
+        """
+        people, seconds = self._dry
+        silenced = people >= SEVERAL and seconds >= FROZEN_AFTER_S
+        bad = not self._losses and self.own_level in ("poor", "lost")
+        if not (silenced or bad):
+            return False
+        still = standing_still(self._participants.values(), now)
+        return still >= (1 if silenced or self.own_level == "lost" else SEVERAL)
+
+    def doubted(self, now: float) -> bool:
+        """Whether the own path has begun to be suspected, so that it may yet turn out ``blind``."""
+        return self._suspected_since is not None and now - self._suspected_since < DOUBT_S
 
     def hears(self, identity: str) -> bool:
         """Whether what comes of them is looked at, so that the next look may tell more."""
@@ -173,6 +203,21 @@ class Paths:
             return None
         path = self._path_loss(losses)
         return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
+
+    def _dried(self, got: Mapping[str, Reception]) -> tuple[int, float]:
+        """Nothing comes of a microphone that is muted, or only just read: that is no sign."""
+        if any(reception.expected > 0 for reception in got.values()):
+            return 0, 0.0
+        dry = [name for name, g in got.items() if g.seconds > 0 and self._is_open(name)]
+        seconds = max((got[name].seconds for name in dry), default=0.0)
+        return len(dry), self._dry[1] + seconds if dry else 0.0
+
+    def _is_open(self, identity: str) -> bool:
+        """Whether a microphone of theirs is on that is listened to."""
+        inbound, participant = self._inbound.get(identity), self._participants.get(identity)
+        if inbound is None or participant is None:
+            return False
+        return any(inbound.hears(t.sid) and not t.muted for t in participant.tracks.values())
 
     def _weigh(self) -> None:
         """Look at the losses of everybody anew."""
