@@ -243,6 +243,19 @@ class TestUplink:
         call.level("ann", "poor")
         assert call.last("ann").reason == "uplink_loss"
 
+    def test_what_the_server_lowered_a_level_for_was_not_borne(self) -> None:
+        call = Call("ann")
+        call.pass_time(20, {"ann": 0.03})
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        call.pass_time(60, {"ann": 0.3})
+        call.pass_time(20, {"ann": 0.03})
+        call.level("ann", "excellent")
+        call.pass_time(20, {"ann": 0.03})
+        call.pass_time(10, {"ann": 0.06})
+        call.level("ann", "good")
+        assert call.last("ann").reason == "uplink_loss"
+
     @pytest.mark.parametrize("meanwhile", ["well", "unheard", "outage"])
     def test_alone_in_the_room_a_loss_that_was_borne_is_over_some_time(
         self, meanwhile: str

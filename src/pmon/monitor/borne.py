@@ -44,6 +44,11 @@ class Borne:
             run.lost += run.young.popleft()[1]
             run.looks += 1
 
+    def lowered(self, identity: str) -> None:
+        """The server does not find them well any more: what it saw last it may mean."""
+        if identity in self._runs:
+            self._runs[identity].young.clear()
+
     def look(self, known: Iterable[str], now: float) -> None:
         """Of these it is known what they lose. Of whom it is not for long, it may be over."""
         for identity in known:

@@ -239,7 +239,9 @@ class Paths:
         for name, loss in losses.items():
             if loss < WELL:
                 self._borne.over([name])
-            elif loss >= LOSS and is_well(self._level(name)):
+            elif not is_well(self._level(name)):
+                self._borne.lowered(name)
+            elif loss >= LOSS:
                 self._borne.see(name, loss, now)
         self._borne.look(losses, now)
 
