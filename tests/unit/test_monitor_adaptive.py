@@ -221,6 +221,15 @@ class TestLooks:
         assert self.states(seen)[-1][1] == "live"
         assert len(seen.of(ev.IssueResolved)) == 1
 
+    def test_a_freeze_counts_once_the_look_that_found_it_becomes_watching(
+        self, seen: Meeting
+    ) -> None:
+        """A look gives the camera the time to wake; what lasts longer is not of our making."""
+        self.look(seen, 60.0, (100.0, 0), (10.0, 15))
+        (track,) = seen.summary().tracks
+        assert track.freezes == 1
+        assert track.frozen_s == pytest.approx(100, abs=1)
+
     def test_a_camera_that_dynacast_woke_late_raises_nothing(self, seen: Meeting) -> None:
         for minute in range(1, 5):
             self.look(seen, 60.0 * minute, (7.0, 0), (0.5, 15))

@@ -16,6 +16,7 @@ from pmon.monitor.account import LOSS
 from pmon.monitor.borne import SERVER_LAG_S
 from pmon.monitor.inputs import VideoReading
 from pmon.monitor.levels import ASK_S
+from pmon.monitor.path import DOUBT_S
 
 LOOK_S = 5.0
 
@@ -56,9 +57,10 @@ class Call:
         own: float = 0.0,
         silent: Sequence[str] = (),
         fps: float | None = None,
+        frozen: Sequence[str] = (),
     ) -> None:
         """Let all but the ``silent`` talk for so long, with these losses on their uplinks and on
-        our path; of their cameras so many frames come, or nobody looks.
+        our path; of their cameras but the ``frozen`` so many frames come, or nobody looks.
         """
         until = self.meeting.now + duration_s
         while self.meeting.now < until:
@@ -70,14 +72,14 @@ class Call:
             for _ in range(2):
                 self.meeting.to(self.meeting.now + step / 2)
                 if fps is not None:
-                    self.see(step / 2 * fps)
+                    self.see(step / 2 * fps, frozen)
             if step == LOOK_S:
                 self.look()
 
-    def see(self, frames: float) -> None:
-        """Read the counters of all cameras, of which so many more came."""
+    def see(self, frames: float, frozen: Sequence[str] = ()) -> None:
+        """Read the counters of all cameras, of which so many more came but of the ``frozen``."""
         for sid in self.frames:
-            self.frames[sid] += round(frames)
+            self.frames[sid] += 0 if sid.removeprefix("C_") in frozen else round(frames)
             reading = VideoReading(frames=self.frames[sid], freezes=0)
             self.monitor.video(sid, reading, self.meeting.now)
 
@@ -99,6 +101,9 @@ class Call:
     def picture(self, name: str) -> ev.TrackSummary:
         tracks = self.meeting.summary(f"AJ_{name}").tracks
         return next(track for track in tracks if track.kind == "video")
+
+    def raised(self) -> list[tuple[str, str]]:
+        return [(e.participant, e.issue) for e in self.meeting.of(ev.IssueRaised)]
 
     def reasons(self, name: str) -> list[str]:
         told = [e for e in self.meeting.of(ev.ConnectionQuality) if e.participant == name]
@@ -196,6 +201,60 @@ class TestUplink:
         call.level("ann", "poor")
         assert call.last("ann").reason == "uplink_loss"
         assert call.last("ann").evidence["direction"] == "uplink"
+
+    @pytest.mark.parametrize("growth", [1.3, 1.5, 1.9])
+    @pytest.mark.parametrize("names", [("ann",), ("ann", "bob", "cleo")], ids=["alone", "office"])
+    @pytest.mark.parametrize("borne", [0.022, 0.07, 0.09])
+    def test_a_borne_loss_that_grows_a_little_is_not_the_own_path(
+        self, borne: float, names: tuple[str, ...], growth: float
+    ) -> None:
+        """The server lowers them all and not ours: none of them is a witness against our path."""
+        call = Call(*names, cameras=True)
+        call.pass_time(60, dict.fromkeys(names, borne), fps=15)
+        grown = dict.fromkeys(names, borne * growth)
+        call.pass_time(10, grown, fps=15)
+        for name in names:
+            call.level(name, "good")
+        call.pass_time(60, grown, fps=0)
+        levels = call.monitor.levels
+        assert call.last(names[-1]).reason == "uplink_loss"
+        assert (levels.paths.own_loss, levels.blind) == (None, False)
+        assert [e.issue for e in call.meeting.of(ev.IssueRaised)] == ["video_frozen"] * len(names)
+
+    def test_a_loss_borne_long_ago_does_not_excuse_a_new_one(self) -> None:
+        """Our own path was well again while they were silent, which nobody could hear."""
+        call = Call("ann", "bob")
+        call.pass_time(60, own=0.3)
+        call.pass_time(30, silent=["ann", "bob"])
+        office = {"ann": 0.3, "bob": 0.3}
+        call.pass_time(10, office)
+        for name in office:
+            call.level(name, "poor")
+        call.pass_time(60, office)
+        assert call.last("bob").reason == "uplink_loss"
+        assert call.monitor.levels.paths.own_loss is None
+
+    @pytest.mark.parametrize("quiet_s", [30, 3600])
+    def test_nor_of_one_alone(self, quiet_s: int) -> None:
+        call = Call("ann")
+        call.pass_time(60, own=0.3)
+        call.pass_time(quiet_s, silent=["ann"])
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        assert call.last("ann").reason == "uplink_loss"
+
+    def test_what_the_server_lowered_a_level_for_was_not_borne(self) -> None:
+        call = Call("ann")
+        call.pass_time(20, {"ann": 0.03})
+        call.pass_time(10, {"ann": 0.3})
+        call.level("ann", "poor")
+        call.pass_time(60, {"ann": 0.3})
+        call.pass_time(20, {"ann": 0.03})
+        call.level("ann", "excellent")
+        call.pass_time(20, {"ann": 0.03})
+        call.pass_time(10, {"ann": 0.06})
+        call.level("ann", "good")
+        assert call.last("ann").reason == "uplink_loss"
 
     @pytest.mark.parametrize("meanwhile", ["well", "unheard", "outage"])
     def test_alone_in_the_room_a_loss_that_was_borne_is_over_some_time(
@@ -457,6 +516,125 @@ class TestOwnPath:
         call.pass_time(20)
         assert call.monitor.levels.paths.own_loss is None
         assert not call.monitor.levels.paths.hears("ann")
+
+
+NAMES_3 = ("ann", "bob", "cleo")
+FROZEN_3 = [(name, "video_frozen") for name in NAMES_3]
+
+
+class TestPicturesBehindTheOwnPath:
+    @pytest.mark.parametrize("own", [0.13, 0.15, 0.2, 0.3])
+    def test_none_is_called_frozen_before_it_is_known_how_much_gets_lost(self, own: float) -> None:
+        """A loss takes a window to show, a frozen picture less."""
+        call = Call(*NAMES_3, cameras=True)
+        call.pass_time(30, fps=15)
+        call.pass_time(60, own=own, fps=0)
+        call.pass_time(30, fps=15)
+        assert not call.raised()
+        assert call.picture("ann").freezes == 0
+
+    def test_one_that_was_called_so_meanwhile_is_cleared(self) -> None:
+        """A little is lost all the time, so that nothing is held back when it becomes much."""
+        call = Call(*NAMES_3, cameras=True)
+        call.pass_time(60, own=0.05, fps=15)
+        call.pass_time(30, own=0.15, fps=0)
+        assert call.raised() == FROZEN_3
+        resolved = call.meeting.of(ev.IssueResolved)
+        assert [(e.participant, e.reason) for e in resolved] == [
+            (name, "monitor_path") for name in NAMES_3
+        ]
+
+    def test_a_camera_that_froze_as_a_little_loss_began_is_found_later(self) -> None:
+        call = Call(*NAMES_3, cameras=True)
+        call.pass_time(30, fps=15)
+        call.pass_time(40, own=0.05, fps=15, frozen=["ann"])
+        assert call.raised() == [("ann", "video_frozen")]
+        (raised,) = call.meeting.of(ev.IssueRaised)
+        assert seconds(raised) - 40 < DOUBT_S
+        assert raised.evidence["still_s"] == pytest.approx(seconds(raised) - 30, abs=2.6)
+
+    def test_nothing_comes_of_anybody(self) -> None:
+        call = Call(*NAMES_3, cameras=True)
+        call.pass_time(30, fps=15)
+        call.pass_time(30, own=1.0, fps=0)
+        assert call.monitor.levels.blind
+        call.pass_time(30, fps=15)
+        assert call.video("ann")[-2:] == ["unknown", "live"]
+        assert not call.raised()
+        assert call.picture("ann").freezes == 0
+
+    def test_one_alone_whose_link_is_dead_is_not_the_own_path(self) -> None:
+        """The server calls our link bad for their camera that sends nothing."""
+        call = Call("ann", cameras=True)
+        call.pass_time(30, fps=15)
+        call.monitor.own_quality("poor")
+        call.pass_time(30, {"ann": 1.0}, fps=0)
+        assert call.raised() == [("ann", "video_frozen")]
+
+    def muted(self, *, screen: bool = False) -> Call:
+        """A call of which all microphones are muted, so that nobody is heard."""
+        call = Call(*NAMES_3, cameras=True)
+        if screen:
+            call.monitor.track_published("ann", camera("S_ann", source="screen_share"), 0.0)
+            call.frames["S_ann"] = 0
+        call.pass_time(30, fps=15)
+        for name in NAMES_3:
+            call.monitor.track_muted(name, True, call.meeting.now)
+        call.wires.clear()
+        call.pass_time(15, fps=15)
+        return call
+
+    @pytest.mark.parametrize("level", ["poor", "lost"])
+    def test_nobody_is_heard_and_the_server_calls_our_link_bad(
+        self, level: ev.QualityLevel
+    ) -> None:
+        call = self.muted()
+        call.monitor.own_quality(level)
+        call.pass_time(30, fps=0)
+        assert call.monitor.levels.blind
+        call.pass_time(10, fps=15)
+        assert not call.monitor.levels.blind
+        assert not call.raised()
+        assert call.video("ann")[-1] == "live"
+        assert call.picture("ann").freezes == 0
+
+    def test_it_may_say_so_late(self) -> None:
+        """It takes its two windows, in which the pictures are called frozen."""
+        call = self.muted()
+        call.pass_time(12.5, fps=0)
+        call.monitor.own_quality("poor")
+        call.pass_time(10, fps=0)
+        assert call.raised() == FROZEN_3
+        assert {e.reason for e in call.meeting.of(ev.IssueResolved)} == {"monitor_path"}
+        assert call.picture("ann").freezes == 0
+
+    @pytest.mark.parametrize("level", ["excellent", "poor", "lost"])
+    def test_one_camera_stands_still_of_three(self, level: ev.QualityLevel) -> None:
+        """For that alone the server calls our link poor."""
+        call = self.muted()
+        call.monitor.own_quality(level)
+        call.pass_time(30, fps=15, frozen=["ann"])
+        assert call.raised() == [("ann", "video_frozen")]
+
+    def test_all_stand_still_and_our_link_is_well(self) -> None:
+        call = self.muted()
+        call.pass_time(30, fps=0)
+        assert call.raised() == FROZEN_3
+
+    def test_a_screen_that_moves_has_come_by_the_own_path(self) -> None:
+        call = self.muted(screen=True)
+        call.monitor.own_quality("poor")
+        call.pass_time(30, fps=15, frozen=NAMES_3)
+        assert call.raised() == FROZEN_3
+
+    def test_microphones_that_are_muted_are_not_silenced_by_it(self) -> None:
+        """They are read all the same, and nothing comes of them."""
+        call = Call(*NAMES_3, cameras=True)
+        call.pass_time(30, fps=15)
+        for name in NAMES_3:
+            call.monitor.track_muted(name, True, call.meeting.now)
+        call.pass_time(30, own=1.0, fps=0)
+        assert call.raised() == FROZEN_3
 
 
 class TestDownlink:
@@ -842,7 +1020,7 @@ class AnyCall(RuleBasedStateMachine):
         self, uplink: dict[str, float], own: float, duration_s: int, fps: float | None
     ) -> None:
         self.call.pass_time(duration_s, uplink, own, fps=fps)
-        if self.call.monitor.levels.paths.blind:
+        if self.call.monitor.levels.blind:
             told = {event.participant: event.to for event in self.call.meeting.of(ev.VideoState)}
             assert {"live", "low", "frozen", "dry"}.isdisjoint(told.values())
 

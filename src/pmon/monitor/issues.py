@@ -6,6 +6,7 @@ One key per (session, kind, track). Missing data never raises an issue and never
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import msgspec
@@ -137,13 +138,14 @@ class Issues(msgspec.Struct):
         kind: IssueKind | None = None,
         track_sid: str | None = None,
         spared: IssueKind | None = None,
+        after: float = -math.inf,
     ) -> list[Change]:
-        """Resolve what matches: everything, one kind, or one track's, but for what is ``spared``.
-        It may come again, but not within its cooldown.
+        """Resolve what matches: everything, one kind, or one track's, but for what is ``spared``,
+        or began not ``after`` then. It may come again, but not within its cooldown.
         """
         changes = []
         for key, issue in self._issues.items():
-            if key[0] == spared:
+            if key[0] == spared or (issue.record is not None and issue.record.since <= after):
                 continue
             if (kind is None or key[0] == kind) and (track_sid is None or key[1] == track_sid):
                 issue.bad_since = issue.good_since = None

@@ -8,9 +8,9 @@ from pmon.monitor.account import NO_ACCOUNT, is_low
 from pmon.monitor.events import QualityLevel
 from pmon.monitor.inputs import LinkReading
 from pmon.monitor.participant import Participant
-from pmon.monitor.path import Paths
+from pmon.monitor.path import DOUBT_S, Paths
 from pmon.monitor.quality import is_worse
-from pmon.monitor.reception import NOTHING, WINDOW_S
+from pmon.monitor.reception import NOTHING
 from pmon.monitor.session import Session
 
 ASK_S = 2.0
@@ -30,6 +30,8 @@ class Levels:
         watching: Callable[[Participant], list[Session]],
     ) -> None:
         self.paths = Paths(participants)
+        self.blind = False
+        """What the last ``look`` found."""
         self._participants = participants
         self._watching = watching
         self._fell: dict[str, float] = {}
@@ -53,12 +55,12 @@ class Levels:
         self, readings: Mapping[str, dict[str, LinkReading]], rtt_s: float | None, now: float
     ) -> None:
         """What all receivers count, by identity and track sid."""
-        was_blind = self.paths.blind
         receptions = self.paths.read(readings, rtt_s, now)
-        if self.paths.blind and not was_blind:
-            for participant in self._participants.values():
-                for session in self._watching(participant):
-                    session.lose_sight(now, now - WINDOW_S)
+        self.look(now)
+        doubted = self.paths.doubted(now)
+        for participant in self._participants.values():
+            for session in self._watching(participant):
+                session.doubted = doubted
         for identity in readings:
             participant = self._participants[identity]
             for session in self._watching(participant):
@@ -71,6 +73,15 @@ class Levels:
                 self._tell(participant, at, now, fell=True, looked=looked)
             elif is_low(participant.quality):
                 participant.account = self.paths.account(participant)
+
+    def look(self, now: float) -> bool:
+        """Whether pictures may not come for a reason of our own. As that begins, nobody is seen."""
+        was_blind, self.blind = self.blind, self.paths.blind or self.paths.dark(now)
+        if self.blind and not was_blind:
+            for participant in self._participants.values():
+                for session in self._watching(participant):
+                    session.lose_sight(now, now - DOUBT_S)
+        return self.blind
 
     def tick(self, now: float) -> None:
         """What has waited long enough is told as it is."""
@@ -93,6 +104,7 @@ class Levels:
     def suspend(self) -> None:
         """The connection is lost, and with it what was heard."""
         self._fell.clear()
+        self.blind = False
         self.paths.forget()
         for participant in self._participants.values():
             participant.account = NO_ACCOUNT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -19,6 +20,7 @@ from pmon.monitor.inputs import (
     VideoReading,
 )
 from pmon.monitor.mic_faults import is_voiced
+from pmon.monitor.video import STALE_AFTER_S
 
 LEAVE_GRACE_S = 1.0
 """A leave is believed after so long: a reconnect of our own first shows up as everyone leaving."""
@@ -46,6 +48,10 @@ class Track:
         """Anything but silence was heard of it since it was published or unmuted."""
         self.video: VideoReading | None = None
         """The latest of its receiver, while there is one."""
+        self.seen_at: float | None = None
+        """When that was read."""
+        self.seen_since = self.moved_at = -math.inf
+        """Since when it has been read without a gap, and when another frame had come last."""
         self.looking: bool | None = None
         """Whether a look at the picture is under way; None if it is seen all the time."""
         self.rests_on: Heard = "pcm"
@@ -68,6 +74,15 @@ class Track:
         if self.mic is None or reading.heard_s != self.mic.heard_s:
             self.voiced = self.voiced or is_voiced(reading)
         self.mic = reading
+
+    def see(self, reading: VideoReading | None, now: float) -> None:
+        """Take the totals of its receiver; None when that is gone."""
+        if self.seen_at is None or now - self.seen_at > STALE_AFTER_S:
+            self.seen_since = now
+        if reading is not None and self.video is not None and reading.frames > self.video.frames:
+            self.moved_at = now
+        self.video = reading
+        self.seen_at = None if reading is None else now
 
     def speech_end(self, threshold: float, at: float) -> float:
         """When speech that is cut off at ``at`` ended, as the latest reading tells.

@@ -21,6 +21,8 @@ from pmon.monitor.inputs import LinkReading
 from pmon.monitor.mos import heard_mos
 from pmon.monitor.participant import Participant
 from pmon.monitor.reception import NOTHING, Inbound, Reception, likely_loss
+from pmon.monitor.sight import standing_still
+from pmon.monitor.video import FROZEN_AFTER_S
 
 WELL = 0.01
 """The own path has to lose less than this to be called well again."""
@@ -32,6 +34,11 @@ EXPLAINS: dict[QualityLevel, float] = {"good": LOSS, "poor": 0.06}
 Of plain Opus it takes 2.5 and 7.5 %, with RED and FEC 7.5 and 22.5 %."""
 CHANCE = 3
 """Fewer may have bad uplinks at the same time."""
+DOUBT_S = 20.0
+"""A loss shows in full at most so late: after a window, and the looks before and after it. Nor is
+the server's word of our own link later."""
+SEVERAL = 2
+"""Of one alone nothing may come for a reason of theirs."""
 PLENTY, CLEAN = 250, 0.005
 """So many packets with less lost than this, and nothing is wrong with their way."""
 DRY_S = 5.0
@@ -67,6 +74,9 @@ class Paths:
         """The loss of everybody of whom enough was sent lately, and of the ``SILENT``."""
         self._heads = 0
         """How many people that is."""
+        self._dry: tuple[int, float] = (0, 0.0)
+        """Of how many people nothing came the last time, while nothing came of others either, and
+        for how long."""
 
     def read(
         self, readings: Mapping[str, dict[str, LinkReading]], rtt_s: float | None, now: float
@@ -82,11 +92,13 @@ class Paths:
             got[name] = inbound.read(readings.get(name, {}), now)
             if inbound.over:
                 del self._inbound[name]
+        self._dry = self._dried(got)
         self._weigh()
         self._bear(now)
         self._borne.over(got.keys() - self._inbound.keys())
         self._judge_own(now)
-        return {} if self._suspected_since is not None else got
+        doubted = self._suspected_since is not None or self._all_borne
+        return {} if doubted else got
 
     def forget(self) -> None:
         """The connection is lost, and with it what was heard. The server repeats no level that it
@@ -95,6 +107,7 @@ class Paths:
         self._inbound.clear()
         self._borne.forget()
         self._weigh()
+        self._dry = (0, 0.0)
         self.rtt_s = self._suspected_since = self.own_loss = None
 
     def rejoined(self) -> None:
@@ -108,6 +121,24 @@ class Paths:
         """
         suspected = self._suspected_since is not None
         return suspected and min(self._losses.values(), default=0.0) >= TOLERATED
+
+    def dark(self, now: float) -> bool:
+        """Whether the own path brings no pictures, where no sound tells what it loses.
+
+        Either no sound comes of several people; or none is to come, and the server calls our link
+        bad. It does for one camera that sends nothing, too, so that has to be true of more.
+        """
+        people, seconds = self._dry
+        silenced = people >= SEVERAL and seconds >= FROZEN_AFTER_S
+        bad = not self._losses and self.own_level in ("poor", "lost")
+        if not (silenced or bad):
+            return False
+        still = standing_still(self._participants.values(), now)
+        return still >= (1 if silenced or self.own_level == "lost" else SEVERAL)
+
+    def doubted(self, now: float) -> bool:
+        """Whether the own path has begun to be suspected, so that it may yet turn out ``blind``."""
+        return self._suspected_since is not None and now - self._suspected_since < DOUBT_S
 
     def hears(self, identity: str) -> bool:
         """Whether what comes of them is looked at, so that the next look may tell more."""
@@ -166,10 +197,27 @@ class Paths:
         """The loss of theirs that the own path cannot explain; None if that cannot be told."""
         losses = dict(self._losses)
         theirs = losses.pop(identity, None)
-        if theirs is None or (not losses and self._suspected_since is not None):
+        if theirs is None:
+            return None
+        if not losses and (self._suspected_since is not None or self._all_borne):
             return None
         path = self._path_loss(losses)
         return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
+
+    def _dried(self, got: Mapping[str, Reception]) -> tuple[int, float]:
+        """Nothing comes of a microphone that is muted, or only just read: that is no sign."""
+        if any(reception.expected > 0 for reception in got.values()):
+            return 0, 0.0
+        dry = [name for name, g in got.items() if g.seconds > 0 and self._is_open(name)]
+        seconds = max((got[name].seconds for name in dry), default=0.0)
+        return len(dry), self._dry[1] + seconds if dry else 0.0
+
+    def _is_open(self, identity: str) -> bool:
+        """Whether a microphone of theirs is on that is listened to."""
+        inbound, participant = self._inbound.get(identity), self._participants.get(identity)
+        if inbound is None or participant is None:
+            return False
+        return any(inbound.hears(t.sid) and not t.muted for t in participant.tracks.values())
 
     def _weigh(self) -> None:
         """Look at the losses of everybody anew."""
@@ -187,13 +235,25 @@ class Paths:
 
     def _bear(self, now: float) -> None:
         """Take note of what the server finds nothing wrong with."""
-        for name, inbound in self._inbound.items():
-            if inbound.loss is None:
-                continue
-            if inbound.loss < WELL:
+        losses = {name: loss for name, loss in self._losses.items() if name is not None}
+        for name, loss in losses.items():
+            if loss < WELL:
                 self._borne.over([name])
-            elif inbound.loss >= LOSS and is_well(self._level(name)):
-                self._borne.see(name, inbound.loss, now)
+            elif not is_well(self._level(name)):
+                self._borne.lowered(name)
+            elif loss >= LOSS:
+                self._borne.see(name, loss, now)
+        self._borne.look(losses, now)
+
+    @property
+    def _all_borne(self) -> bool:
+        """Whether all lose what the server found nothing wrong with, be it of the own path or of
+        their uplinks; what it says of their levels is of something else.
+        """
+        losses = self._losses
+        return min(losses.values(), default=0.0) >= LOSS and all(
+            self._borne.bears(name, loss) for name, loss in losses.items()
+        )
 
     def _path_loss(self, losses: Mapping[str | None, float]) -> float:
         """What the own path loses at most, if these are the losses of all who are heard.
@@ -203,16 +263,12 @@ class Paths:
         least = min(losses.values(), default=0.0)
         if least < LOSS:
             return least
-        well = self._well(losses)
-        return median(well) if well else 0.0
-
-    def _well(self, losses: Mapping[str | None, float]) -> list[float]:
-        """What those miss who the server finds well, or does not any more for another reason."""
-        return [
+        well = [
             loss
             for name, loss in losses.items()
             if is_well(self._level(name)) or self._borne.bears(name, loss)
         ]
+        return median(well) if well else 0.0
 
     def _level(self, identity: str | None) -> QualityLevel:
         if identity is SILENT:
@@ -221,9 +277,12 @@ class Paths:
         return "unknown" if participant is None else participant.quality
 
     def _judge_own(self, now: float) -> None:
-        """Whether it is the own path that loses packets: see the class."""
+        """Whether it is the own path that loses packets: see the class.
+
+        What was borne of those who are not well any more accuses nothing: it may be their uplinks.
+        """
         losses, ours_is_low = self._losses, is_low(self.own_level)
-        well = self._well(losses)
+        well = [loss for name, loss in losses.items() if is_well(self._level(name))]
         least = min(losses.values(), default=0.0)
         if least < (LOSS if self.own_loss is None else WELL) or not (well or ours_is_low):
             self._suspected_since = self.own_loss = None

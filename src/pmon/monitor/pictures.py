@@ -12,12 +12,13 @@ KINDS: tuple[IssueKind, ...] = ("video_frozen", "video_low_fps", "track_dry")
 
 
 def judge(
-    issues: Issues, track_sid: str, video: Video, now: float
+    issues: Issues, track_sid: str, video: Video, now: float, *, doubted: bool
 ) -> Iterator[tuple[Change | None, str]]:
     """Bring the issues in line with ``video.state``; what changed, and why if it is over.
 
     A state that tells nothing of a kind neither raises nor resolves it: a frozen picture has no
-    rate. Between two looks the state stands as of the last reading.
+    rate. Between two looks the state stands as of the last reading. Nothing new is raised while
+    what is seen is ``doubted``.
     """
     if video.state in ("muted", "encrypted"):
         for change in issues.end(now, track_sid=track_sid):
@@ -32,6 +33,8 @@ def judge(
     at = now if video.read_at is None else video.read_at
     for kind in KINDS:
         bad, since, evidence = known.get(kind, (None, None, {}))
+        if bad and doubted:
+            bad = None
         yield (
             issues.observe(kind, bad, at, track_sid=track_sid, since=since, evidence=evidence),
             "recovered",

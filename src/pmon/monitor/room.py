@@ -413,8 +413,8 @@ class RoomMonitor:
             track.looking = None  # of another receiver looks are told anew
         if reading is not None and not reading.frames and track.video and track.video.frames:
             return  # a receiver that has counted some does not forget them
-        track.video = reading
-        sees = self.link is Link.CONNECTED and not self.levels.paths.blind
+        track.see(reading, now)
+        sees = self.link is Link.CONNECTED and not self.levels.look(now)
         if reading is None or sees:
             for session in self._watching(participant):
                 session.video(track_sid, reading, now)
@@ -446,6 +446,8 @@ class RoomMonitor:
             if participant.left_at is not None and now >= participant.believe_leave_at:
                 self._leave(participant, participant.left_at, now)
         self.levels.tick(now)
+        if self.link is Link.CONNECTED:
+            self.levels.look(now)
         self._attendance.tick(self.participants.values(), self.link is Link.CONNECTED, now)
         for session in self.sessions.all():
             self._tick_timeouts(session, now)

@@ -95,6 +95,8 @@ class Session:
         self.idle = state.idle
         self.issues = state.issues
         self.ledger = state.ledger
+        self.doubted = False
+        """What is wrong with pictures may be of our own making: nothing is raised yet."""
         self._conversation = conversation
         self._anchor = anchor
         self._turn_heard: ev.Heard = "pcm"
@@ -204,6 +206,9 @@ class Session:
         for track_sid in self.ledger.video_sids():
             self.ledger.interrupt_video(track_sid, doubted_since)
             self.judge_video(track_sid, at)
+        for kind in pictures.KINDS:
+            ended = self.issues.end(at, kind=kind, after=doubted_since)
+            self._tell.say_issues(ended, "monitor_path")
 
     def nothing_published(self, at: float) -> None:
         """Their last track is gone, and with it whatever the server says of their link."""
@@ -432,7 +437,9 @@ class Session:
             return
         video = record.video
         self._video_is(record, video.judge(now), now)
-        for change, reason in pictures.judge(self.issues, track_sid, video, now):
+        for change, reason in pictures.judge(
+            self.issues, track_sid, video, now, doubted=self.doubted
+        ):
             self._tell.say_issue(change, reason)
 
     def judge(self, now: float) -> None:

@@ -212,7 +212,7 @@ class Video(msgspec.Struct):
             return 0.0
         if self.muted or self.source in SCREEN:
             return 0.0
-        if self.last_frame_at is None and (not self.shown or self._look_at is not None):
+        if self.last_frame_at is None and (not self.shown or self._in_look(self.read_at)):
             return 0.0
         still_s = self.read_at - self.still_since
         return still_s if still_s >= FROZEN_AFTER_S else 0.0

@@ -1,0 +1,26 @@
+"""Whether pictures come at all, of whatever camera is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pmon.monitor.participant import Participant
+from pmon.monitor.video import FROZEN_AFTER_S, SCREEN, STALE_AFTER_S
+
+
+def standing_still(participants: Iterable[Participant], now: float) -> int:
+    """How many cameras are looked at and bring nothing; 0 if anything comes of any video.
+
+    A screen that does not change sends nothing, so a still one tells nothing.
+    """
+    still = 0
+    for participant in participants:
+        for track in participant.tracks.values():
+            seen_at = track.seen_at
+            if seen_at is None or track.muted or track.encrypted or now - seen_at > STALE_AFTER_S:
+                continue
+            if now - track.moved_at < FROZEN_AFTER_S:
+                return 0
+            still_s = seen_at - max(track.moved_at, track.seen_since)
+            still += track.source not in SCREEN and still_s >= FROZEN_AFTER_S
+    return still
