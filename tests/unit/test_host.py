@@ -12,6 +12,7 @@ from sdk_stand_ins import FRAME, Publication, Tier, room_of, say, silence
 
 from pmon.app import messages as msg
 from pmon.app.host import SHOW_S, Host
+from pmon.app.watched_room import WatchedRoom
 from pmon.media.connection import RoomConnection
 from pmon.metadata import CustomSettings, JobMetadata
 from pmon.monitor.events import SessionEnded
@@ -36,11 +37,10 @@ def job(number: int, threshold: float = 0.01) -> msg.StartJob:
     )
 
 
-@pytest.mark.parametrize("threshold", [0.01, 0.02])
-async def test_a_second_job_hears_what_comes_from_its_start_on(
-    monkeypatch: pytest.MonkeyPatch, threshold: float
-) -> None:
-    """The track's meters are older than its session, and told last some seconds before it."""
+def listening_to_ann(
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[Host, WatchedRoom, Tier, list[msg.FromHost]]:
+    """A host with one job in a room where ann's microphone is subscribed, and what it says."""
     monkeypatch.setattr(RoomConnection, "start", lambda _: None)
     said: list[msg.FromHost] = []
     tier, nobody = Tier(), Any
@@ -51,6 +51,16 @@ async def test_a_second_job_hears_what_comes_from_its_start_on(
     subscriptions = room.connection._subscriptions
     subscriptions.attach(room_of(ann=microphone_of_ann))
     subscriptions.track_subscribed(SimpleNamespace(sid="TR_mic"), microphone_of_ann)  # type: ignore[arg-type]
+    return host, room, tier, said
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.02])
+async def test_a_second_job_hears_what_comes_from_its_start_on(
+    monkeypatch: pytest.MonkeyPatch, threshold: float
+) -> None:
+    """The track's meters are older than its session, and told last some seconds before it."""
+    host, room, tier, said = listening_to_ann(monkeypatch)
+    subscriptions = room.connection._subscriptions
     tier.play("TR_mic", silence(4), time.monotonic())
     room.connection.read(time.monotonic())
     tier.play("TR_mic", silence(3), time.monotonic())
@@ -69,16 +79,8 @@ async def test_levels_are_told_of_those_who_are_looked_at_and_while_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody looks most of the time, and then nothing of it is sent between processes."""
-    monkeypatch.setattr(RoomConnection, "start", lambda _: None)
-    said: list[msg.FromHost] = []
-    tier, nobody = Tier(), Any
-    host = Host(load_settings(KEYS), nobody, tier, said.append)  # type: ignore[arg-type]
-    host.handle(job(1))
-    room, microphone_of_ann = host._rooms["standup"], Publication("TR_mic")
-    room.monitor.connected("RM_1", [person("ann", microphone())], time.monotonic())
+    host, room, tier, said = listening_to_ann(monkeypatch)
     subscriptions = room.connection._subscriptions
-    subscriptions.attach(room_of(ann=microphone_of_ann))
-    subscriptions.track_subscribed(SimpleNamespace(sid="TR_mic"), microphone_of_ann)  # type: ignore[arg-type]
     now = time.monotonic()
     host._tell_levels(now)
     assert not [m for m in said if isinstance(m, msg.LevelsNow)]

@@ -33,6 +33,8 @@ class Record:
     While writing fails, the newest ``backlog`` events wait for the next try.
     """
 
+    name = "record"
+
     def __init__(
         self,
         folder: str,
@@ -44,10 +46,8 @@ class Record:
         self._folder = Path(folder)
         self._utc_now = utc_now
         self._writer: BatchWriter[Line] = BatchWriter(
-            "record", append_lines, backlog=backlog, retry_s=retry_s
+            self.name, append_lines, backlog=backlog, retry_s=retry_s
         )
-
-    name = "record"
 
     @property
     def dropped(self) -> int:

@@ -51,8 +51,8 @@ def check_database(settings: Settings) -> list[Finding]:
     from pmon.outputs.history import database
 
     engine = database.open_engine(settings.database, reads_only=True)
-    file = Path(engine.url.database or "")
-    if engine.dialect.name == "sqlite" and not file.exists():
+    file = database.file_of(engine)
+    if file is not None and not file.exists():
         return [_folder("PMON_DATABASE", file.parent)]
     try:
         with database.told(engine, is_start=True), engine.connect() as connection:

@@ -63,13 +63,18 @@ def open_engine(url: str, *, reads_only: bool = False) -> Engine:
     )
 
 
+def file_of(engine: Engine) -> Path | None:
+    """Where the database is a file, the file."""
+    return Path(engine.url.database or "") if engine.dialect.name == "sqlite" else None
+
+
 def make_file(engine: Engine) -> None:
     """Where the database is a file, make it if need be; nobody else may read it. Raises
     HistoryError.
     """
-    if engine.dialect.name != "sqlite":
+    path = file_of(engine)
+    if path is None:
         return
-    path = Path(engine.url.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -81,7 +86,8 @@ def make_file(engine: Engine) -> None:
 
 def find_file(engine: Engine) -> None:
     """Where the database is a file, see that it is there: SQLite would make it."""
-    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file():
+    path = file_of(engine)
+    if path is not None and not path.is_file():
         raise HistoryError(f"PMON_DATABASE (--database): there is no file {engine.url.database}")
 
 
