@@ -85,6 +85,18 @@ def test_to_upgrade_again_changes_nothing(url: str) -> None:
 
 def test_workers_that_start_at_once_make_the_tables_once(url: str) -> None:
     """A fleet that is rolled out starts all its workers in the same second."""
+    assert problems_of_starts_at_once(url) == []
+
+
+def test_workers_that_make_the_file_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """Of two that turn the log of a new file on SQLite refuses one without waiting: that worker
+    ended as it started, one time in eight.
+    """
+    for number in range(25):
+        assert problems_of_starts_at_once(f"sqlite:///{tmp_path}/{number}.db") == []
+
+
+def problems_of_starts_at_once(url: str) -> list[Exception]:
     problems: list[Exception] = []
     together = threading.Barrier(6)
 
@@ -103,7 +115,7 @@ def test_workers_that_start_at_once_make_the_tables_once(url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert problems == []
+    return problems
 
 
 async def test_a_database_of_a_newer_program_is_refused(url: str) -> None:
