@@ -1,14 +1,16 @@
-"""Writes what docs/ says of settings, events and metrics from where they are defined.
+"""Writes what docs/ says of settings, events, metrics, history and notices from where they are
+defined.
 
 A page has a pair of markers for each table, ``<!-- settings -->`` and ``<!-- /settings -->``, and
-what stands between them is made anew. With ``--check`` nothing is written, and the exit code tells
-whether anything would be.
+what stands between them is made anew; the schema of the notices is a file of its own. With
+``--check`` nothing is written, and the exit code tells whether anything would be.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 import types
@@ -21,7 +23,9 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from pmon.monitor import events
+from pmon.outputs.history.tables import metadata
 from pmon.outputs.metrics import Metrics
+from pmon.outputs.notices import shapes
 from pmon.settings import SETTINGS, Setting
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -50,6 +54,22 @@ def metrics() -> str:
         for family in text_string_to_metric_families(page)
     ]
     return table(("metric", "what it counts"), sorted(rows))
+
+
+def history() -> str:
+    """Each table of the history with its columns."""
+    parts = []
+    for each in metadata.tables.values():
+        rows = [
+            (f"`{c.name}`", str(c.type).lower() + (", key" if c.primary_key else ""), c.comment)
+            for c in each.columns
+        ]
+        parts += [
+            f"### {each.name}",
+            f"{each.comment}.",
+            table(("column", "type", "meaning"), rows),
+        ]
+    return "\n\n".join(parts)
 
 
 def event_types() -> str:
@@ -141,7 +161,12 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(" ".join(x.split()) for x in row) + " |" for row in lines)
 
 
-TABLES = {"settings": settings, "metrics": metrics, "events": event_types}
+def schema() -> str:
+    """The JSON schema of all notices."""
+    return json.dumps(shapes.schema(), indent=2) + "\n"
+
+
+TABLES = {"settings": settings, "metrics": metrics, "events": event_types, "history": history}
 
 
 def made_anew(page: str) -> str:
@@ -156,15 +181,12 @@ def made_anew(page: str) -> str:
 
 def main() -> int:
     """Make all pages anew, or look whether they are."""
-    stale = []
-    for path in sorted(DOCS.glob("**/*.md")):
-        before = path.read_text()
-        after = made_anew(before)
-        if after != before:
-            stale.append(path)
-            if "--check" not in sys.argv:
-                path.write_text(after)
+    pages = {path: made_anew(path.read_text()) for path in sorted(DOCS.glob("**/*.md"))}
+    pages[DOCS / "notices.schema.json"] = schema()
+    stale = [path for path, text in pages.items() if path.read_text() != text]
     for path in stale:
+        if "--check" not in sys.argv:
+            path.write_text(pages[path])
         print(("stale: " if "--check" in sys.argv else "written: ") + str(path))
     return 1 if stale and "--check" in sys.argv else 0
 

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -321,16 +320,6 @@ def test_an_event_costs_the_loop_little() -> None:
     spent_s = time.process_time() - began
     assert made > 2000
     assert spent_s / sum(map(len, events)) < 100e-6
-
-
-def test_the_page_of_the_docs_has_the_tables_as_they_are() -> None:
-    path = Path(__file__).parents[2] / "scripts" / "make_history_docs.py"
-    spec = spec_from_file_location("make_history_docs", path)
-    assert spec is not None and spec.loader is not None
-    script = module_from_spec(spec)
-    spec.loader.exec_module(script)
-    text_now = script.PAGE.read_text()
-    assert script.page(text_now) == text_now
 
 
 def test_nothing_of_it_is_loaded_without_a_database() -> None:
