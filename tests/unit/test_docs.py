@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-OWN_SERVER = "needs a server of the reader's own"
 RUN_BY = {
-    "make demo": "tests/integration/test_bare_clone.py",
-    "pip install .": "Makefile",
-    "pmon-worker": "tests/integration/worker.py",
-    "pmon dispatch": "tests/integration/test_dispatch.py",
-    "pmon simulate": "tests/integration/test_simulate.py",
-    "export": OWN_SERVER,
+    "make demo": ("tests/integration/test_bare_clone.py", '"make", "demo"'),
+    "make test": (".ci/run", "make test"),
+    "pip install .": ("tests/integration/test_new_user.py", "pip install ."),
+    "pip install '.[": ("deploy/Dockerfile", "'.[postgres]'"),
+    "pmon-worker": ("tests/integration/test_new_user.py", "getting-started.md"),
+    "pmon dispatch": ("tests/integration/test_new_user.py", "getting-started.md"),
+    "pmon simulate": ("tests/integration/test_new_user.py", "getting-started.md"),
+    "pmon report": ("tests/integration/test_history_worker.py", '"report"'),
+    "pmon privacy": ("tests/unit/test_privacy.py", '"privacy"'),
+    "export": ("tests/integration/test_new_user.py", "getting-started.md"),
 }
-"""The first words of each command, and what runs it. One that nothing runs may be wrong."""
+"""How each command begins, what runs it, and the words there. What nothing runs may be wrong."""
 
 
 def commands() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
-                if line.strip() and not line.strip().startswith("#"):
-                    yield page.name, line.strip()
+                if words := shlex.split(line, comments=True):
+                    yield page.name, shlex.join(words)
 
 
 def test_the_tables_are_those_of_the_source() -> None:
@@ -41,8 +49,31 @@ def test_the_tables_are_those_of_the_source() -> None:
 
 @pytest.mark.parametrize(("page", "command"), list(commands()))
 def test_a_command_of_the_docs_is_run_somewhere(page: str, command: str) -> None:
-    [found] = [run for begin, run in RUN_BY.items() if f"{command} ".startswith(f"{begin} ")]
-    assert found == OWN_SERVER or (ROOT / found).exists()
+    [(file, words)] = [run for begin, run in RUN_BY.items() if command.startswith(begin)]
+    assert words in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("command", sorted({c for _, c in commands() if c.startswith("pmon")}))
+def test_a_command_of_the_docs_has_no_flag_that_is_not(command: str) -> None:
+    """And every value is one that it takes."""
+    name, *arguments = itertools.takewhile(lambda word: word != ">", shlex.split(command))
+    begun = import_module("pmon.cli.worker" if name == "pmon-worker" else "pmon.cli.main").main
+    while isinstance(begun, click.Group):
+        begun = begun.get_command(click.Context(begun), arguments.pop(0))
+    begun.make_context(name, arguments)
+
+
+def test_every_extra_of_the_docs_is_one() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"(?:pmon-livekit|\.)\[(\w+)\]", page.read_text())
+    }
+    assert named
+    assert named <= set(extras)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
