@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from click.testing import CliRunner
 from conftest import Dispatch, Join, StartWorker
 from history_samples import sqlite_url, stored
 from postgres_server import PostgresServer
+from worker import Worker
 
 from pmon.cli.main import main
 from pmon.media.phrases import phrases
+from pmon.media.publish import SimulatedParticipant
 from pmon.outputs.pseudonyms import Pseudonyms
 
+TURNS = 3
+LATEST_S = 1.0
+"""Who waits for the database waits for 5 s and more."""
 KEY = "a-key-that-nobody-guesses"
 CALLER = "caller-4930123456"
 
@@ -84,6 +91,49 @@ def grep(text: str, folder: Path) -> str:
     return subprocess.run(
         ["grep", "-rlaF", text, str(folder)], capture_output=True, text=True
     ).stdout
+
+
+async def test_what_is_said_is_told_as_fast_while_the_database_is_away(
+    mortal_postgres: PostgresServer, start_worker: StartWorker, dispatch: Dispatch, join: Join
+) -> None:
+    """Killed or hanging, it holds up no audio and no event, and in the end it has all of them."""
+    url = mortal_postgres.new_database()
+    worker = await start_worker(PMON_DATABASE=url, PMON_LISTEN="always")
+    alice = await join("alice")
+    await dispatch()
+    await worker.wait("track_published")
+    delays_s: dict[str, list[float]] = {}
+    server = mortal_postgres
+    for state, bring in {
+        "there": server.revive,
+        "killed": server.kill,
+        "there again": server.start,
+        "hanging": server.pause,
+        "going on": server.go_on,
+    }.items():
+        await asyncio.to_thread(bring)
+        delays_s[state] = [await told_after_s(worker, alice) for _ in range(TURNS)]
+    assert await worker.stop() == 0
+    print({state: [round(s, 2) for s in found] for state, found in delays_s.items()})
+    assert max(map(max, delays_s.values())) < LATEST_S
+    found = stored(url)
+    assert [session["end_reason"] for session in found["sessions"]] == ["shutdown"]
+    turns = [event["id"] for event in worker.of("speaking_stopped")]
+    assert len(turns) == TURNS * len(delays_s)
+    assert sorted(turn["id"] for turn in found["turns"]) == sorted(turns)
+
+
+async def told_after_s(worker: Worker, somebody: SimulatedParticipant) -> float:
+    """How long after the first word the event came."""
+    phrase = phrases()["welcome"]
+    turn = len(worker.of("speaking_started")) + 1
+    began = time.monotonic()
+    said = somebody.say(phrase)
+    await worker.wait("speaking_started", turn)
+    delay_s = time.monotonic() - began - phrase.truth.segments[0][0]
+    await said
+    await worker.wait("speaking_stopped", turn)
+    return delay_s
 
 
 def test_a_wrong_password_stops_the_start(postgres: PostgresServer) -> None:

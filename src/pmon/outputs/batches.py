@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 import structlog
 
 BATCH = 500
+GATHER_S = 0.1
 RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
 
@@ -23,7 +24,7 @@ class WriteError(Exception):
 
 class BatchWriter(Generic[T]):
     """Takes items at any time; a disk or database that is slow or hangs stops neither the loop nor
-    the exit.
+    the exit. What comes within ``gather_s`` is written at once, which costs much less.
 
     ``write`` gets some items, the oldest first, and returns how many of them are done with. While
     it raises ``WriteError``, the newest ``backlog`` items wait for the next try, after a pause that
@@ -36,11 +37,13 @@ class BatchWriter(Generic[T]):
         write: Callable[[Sequence[T]], int],
         *,
         backlog: int,
+        gather_s: float = GATHER_S,
         retry_s: float = RETRY_S,
     ) -> None:
         self._name = name
         self._write = write
         self._log = structlog.get_logger(f"pmon.{name}")
+        self._gather_s = gather_s
         self._retry_s = retry_s
         self._waiting: deque[T] = deque()
         self._backlog = backlog
@@ -76,7 +79,8 @@ class BatchWriter(Generic[T]):
                 return
             self._waiting.append(item)
             self._drop_oldest()
-            self._changed.notify()
+            if len(self._waiting) in (1, BATCH):  # nothing else makes the thread go on
+                self._changed.notify()
 
     def refuse(self, items: int) -> None:
         """So many of those that ``write`` says are done with were of no use to anybody."""
@@ -126,9 +130,12 @@ class BatchWriter(Generic[T]):
                 failures = 0
 
     def _take_batch(self) -> bool:
-        """Wait for something to write. False at the end."""
+        """Wait for something to write, and a little for more. False at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._changed.wait_for(
+                lambda: len(self._waiting) >= BATCH or self._closing, self._gather_s
+            )
             count = min(BATCH, len(self._waiting))
             self._batch = [self._waiting.popleft() for _ in range(count)]
             return bool(self._batch)

@@ -65,10 +65,9 @@ class Webhook:
         self._removed: list[str] = []
         self._spool_fails = False
         self._dropped = 0
-        self._wake = asyncio.Event()
         self._landed = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
         self._client: aiohttp.ClientSession | None = None
 
@@ -92,7 +91,7 @@ class Webhook:
                 log.info("webhooks from before are waiting", events=len(kept))
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         self._client = aiohttp.ClientSession(timeout=timeout)
-        self._task = asyncio.create_task(self._run(), name="webhook")
+        self._send_due()
 
     def event(self, event: AnyEvent) -> None:
         """Take one event."""
@@ -106,7 +105,7 @@ class Webhook:
         if self._spool is not None:
             self._added[message.id] = message
             self._save_soon()
-        self._wake.set()
+        self._send_due()
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """Send what can be sent within ``deadline_s``; the rest is kept, or lost if nowhere."""
@@ -115,12 +114,14 @@ class Webhook:
                 while self.waiting and not self._delivery.failing:
                     self._landed.clear()
                     await self._landed.wait()
-        tasks = [task for task in (self._task, self._saving, *self._sending) if task is not None]
+        client, self._client = self._client, None
+        self._send_due()  # which only stops the timer now
+        tasks = [task for task in (self._saving, *self._sending) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.close()
+        if client is not None:
+            await client.close()
         await self._save()
         if self._spool is not None:
             await self._on_disk(self._spool.close)
@@ -133,34 +134,33 @@ class Webhook:
 
     # --- sending
 
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            for message in self._delivery.due(time.monotonic()):
-                task = asyncio.create_task(self._send(message))
-                self._sending.add(task)
-                task.add_done_callback(self._sending.discard)
-            await self._until_next()
-
-    async def _until_next(self) -> None:
+    def _send_due(self) -> None:
+        """Send what may be sent now, and look again when more may."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._client is None:
+            return
+        for message in self._delivery.due(time.monotonic()):
+            task = asyncio.create_task(self._send(self._client, message))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
         at = self._delivery.next_at()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
-                await self._wake.wait()
+        if at is not None:
+            self._timer = asyncio.get_running_loop().call_at(at, self._send_due)
 
-    async def _send(self, message: Message) -> None:
-        assert self._client is not None
+    async def _send(self, client: aiohttp.ClientSession, message: Message) -> None:
         headers = webhook_format.headers(message.body, self._key, self._secret)
         try:
-            async with self._client.post(
+            async with client.post(
                 self._url, data=message.body, headers=headers, allow_redirects=False
             ) as answer:
                 await answer.read()
                 self._answered(message, answer.status, answer.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._failed(message, type(error).__name__)
-        self._wake.set()
         self._landed.set()
+        self._send_due()
 
     def _answered(self, message: Message, status: int, retry_after: str) -> None:
         if 200 <= status < 300:

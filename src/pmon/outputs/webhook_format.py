@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from functools import lru_cache
 
 import jwt
+import jwt.utils
 import msgspec
 
 from pmon.monitor.events import AnyEvent
@@ -19,6 +21,9 @@ CONTENT_TYPE = "application/webhook+json"
 TOKEN_S = 300
 """A token holds for so long, and from so long before: clocks differ."""
 
+TOKEN_HEADER = jwt.utils.base64url_encode(b'{"alg":"HS256","typ":"JWT"}')
+
+_HS256 = jwt.get_algorithm_by_name("HS256")
 _encoder = msgspec.json.Encoder()
 
 
@@ -40,7 +45,18 @@ def headers(sent: bytes, api_key: str, api_secret: str) -> dict[str, str]:
     """The headers that prove who sends ``sent``: a token with its SHA-256."""
     digest = base64.b64encode(hashlib.sha256(sent).digest()).decode()
     now = int(time.time())
-    # Not by api.AccessToken, which takes twice the time over grants that a webhook has none of.
     claims = {"iss": api_key, "nbf": now - TOKEN_S, "exp": now + TOKEN_S, "sha256": digest}
-    token = jwt.encode(claims, api_secret, algorithm="HS256")
+    token = _signed(_encoder.encode(claims), api_secret)
     return {"Content-Type": CONTENT_TYPE, "Authorization": token}
+
+
+def _signed(payload: bytes, secret: str) -> str:
+    """As jwt.encode, which prepares the key and the header anew each time: a third of the cost."""
+    signed = TOKEN_HEADER + b"." + jwt.utils.base64url_encode(payload)
+    signature = _HS256.sign(signed, _prepared(secret))
+    return (signed + b"." + jwt.utils.base64url_encode(signature)).decode()
+
+
+@lru_cache(maxsize=1)
+def _prepared(secret: str) -> bytes:
+    return _HS256.prepare_key(secret)

@@ -22,6 +22,8 @@ from pmon.outputs.history.database import (
 from pmon.outputs.history.migrate import upgrade
 from pmon.outputs.history.rows import Change, Rows
 
+GATHER_S = 1.0
+"""What a transaction costs is shared by the events of so long."""
 BACKLOG = 20_000
 """Events that wait while the database is away; about 30 MB."""
 
@@ -44,7 +46,7 @@ class History:
         self._rows = Rows()
         self._ready = False
         self._writer: BatchWriter[Changes] = BatchWriter(
-            self.name, self._write, backlog=backlog, retry_s=retry_s
+            self.name, self._write, backlog=backlog, gather_s=GATHER_S, retry_s=retry_s
         )
 
     @property
