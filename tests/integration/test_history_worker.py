@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import string
 import subprocess
 import sys
 import time
@@ -56,9 +58,10 @@ async def test_a_meeting_is_in_the_report(
 
 
 async def test_with_pseudonyms_nobody_is_named_in_log_record_and_history(
-    tmp_path: Path, start_worker: StartWorker, dispatch: Dispatch, join: Join, room: str
+    tmp_path: Path, start_worker: StartWorker, dispatch: Dispatch, join: Join
 ) -> None:
     url = sqlite_url(tmp_path)
+    room = "standup-" + "".join(random.choices(string.ascii_lowercase, k=12))  # no phone number
     worker = await start_worker(
         PMON_DATABASE=url,
         PMON_RECORD=str(tmp_path / "record"),
@@ -69,8 +72,8 @@ async def test_with_pseudonyms_nobody_is_named_in_log_record_and_history(
         PMON_RECONCILE="true",
         LIVEKIT_LOG_LEVEL="debug",
     )
-    alice = await join(CALLER)
-    await dispatch()
+    alice = await join(CALLER, room=room)
+    await dispatch(room=room)
     await worker.wait("track_published")
     await alice.say(phrases()["welcome"])
     await worker.wait("speaking_stopped")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sqlite3
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,12 @@ from pmon.cli.livekit_server import LocalServer
 from pmon.media.phrases import phrases
 from pmon.monitor.events import AnyEvent
 from pmon.outputs import webhook_format
-from pmon.outputs.webhook import Webhook
+from pmon.outputs.spool import FILE
+from pmon.outputs.webhook import SPOOL_S, Webhook
 
 KEY, SECRET = "key", "secret" * 8
 DEADLINE_S = 20.0
+MINUTE_EVENTS = 600
 
 
 class Receiver:
@@ -130,6 +135,29 @@ async def test_who_was_down_gets_them_once_in_order(receiver: Receiver) -> None:
     assert receiver.ids == [f"i-{number}" for number in range(20)]
 
 
+@pytest.mark.system
+@pytest.mark.timeout(200)
+async def test_who_was_down_for_a_minute_gets_all_of_it_once(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """And each session in its order, though many waited with it."""
+    webhook = await started(receiver, state_dir=str(tmp_path))
+    await receiver.stop()
+    for number in range(MINUTE_EVENTS):
+        webhook.event(happened(number, f"PS_{number % 10}"))
+        await asyncio.sleep(60 / MINUTE_EVENTS)
+    assert webhook.waiting == MINUTE_EVENTS
+    await receiver.start()
+    async with asyncio.timeout(90):  # a pause between tries is a minute at the most
+        while len(receiver.taken) < MINUTE_EVENTS:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    await webhook.aclose()
+    assert webhook.dropped == 0
+    for session in range(10):
+        of_it = [int(i[2:]) for i in receiver.ids if int(i[2:]) % 10 == session]
+        assert of_it == list(range(session, MINUTE_EVENTS, 10))
+
+
 @pytest.mark.parametrize("status", [500, 503, 429, 408])
 async def test_not_now_is_tried_again_under_the_same_id(receiver: Receiver, status: int) -> None:
     webhook = await started(receiver)
@@ -196,16 +224,65 @@ async def test_without_a_folder_the_end_says_what_is_lost(
     assert "webhooks were not taken and are lost" in capsys.readouterr().out
 
 
-async def test_too_many_lose_the_oldest(receiver: Receiver) -> None:
-    webhook = await started(receiver, most=20)
+@pytest.mark.parametrize("on_disk", [False, True])
+async def test_too_many_lose_the_oldest(
+    receiver: Receiver, tmp_path: Path, *, on_disk: bool
+) -> None:
+    """The spool is bounded as well, over a restart too."""
+    state_dir = str(tmp_path) if on_disk else None
+    newest = [f"i-{number}" for number in range(31, 50)]  # one that is on its way need not go
+    webhook = await started(receiver, most=20, state_dir=state_dir)
     await receiver.stop()
     for number in range(50):
         webhook.event(happened(number))
+        await asyncio.sleep(0.01)  # some are on disk before they have to go
     assert (webhook.waiting, webhook.dropped) == (20, 30)
+    if on_disk:
+        await webhook.aclose(deadline_s=0.1)
+        left = spooled(tmp_path)
+        assert len(left) == 20
+        assert left[1:] == newest
+        webhook = await started(receiver, most=20, state_dir=state_dir)
     await receiver.start()
     await until(lambda: len(receiver.taken) == 20)
     await webhook.aclose()
-    assert receiver.ids[-1] == "i-49"
+    assert receiver.ids[1:] == newest
+
+
+def spooled(folder: Path) -> list[str]:
+    """The ids of what waits on disk for a worker that is not there."""
+    with closing(sqlite3.connect(folder / FILE)) as database:
+        return [row[0] for row in database.execute("SELECT id FROM waiting ORDER BY number")]
+
+
+async def test_what_a_killed_worker_had_left_is_sent_by_the_next(
+    receiver: Receiver,
+    livekit_server: LocalServer,
+    start_worker: StartWorker,
+    dispatch: Dispatch,
+    join: Join,
+    tmp_path: Path,
+) -> None:
+    receiver.key, receiver.secret = livekit_server.api_key, livekit_server.api_secret
+    settings = {"PMON_WEBHOOK_URL": receiver.url, "PMON_STATE_DIR": str(tmp_path)}
+    await receiver.stop()
+    worker = await start_worker(**settings)
+    alice = await join("alice")
+    await dispatch()
+    await worker.wait("track_published")
+    await alice.say(phrases()["welcome"])
+    await worker.wait("speaking_stopped")
+    await asyncio.sleep(10 * SPOOL_S)
+    assert await worker.stop(signal.SIGKILL) == -signal.SIGKILL
+    told = [event["id"] for event in worker.events]
+    left = spooled(tmp_path)
+    assert left == told[: len(left)]
+    assert worker.of("speaking_stopped")[0]["id"] in left
+    await receiver.start()
+    again = await start_worker(**settings)
+    await until(lambda: len(receiver.taken) >= len(left))
+    assert receiver.ids[: len(left)] == left
+    assert await again.stop() == 0
 
 
 async def test_a_worker_tells_a_receiver_what_it_logs(

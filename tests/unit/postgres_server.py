@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -87,7 +88,8 @@ class PostgresServer:
         main = psutil.Process(self._process.pid)
         everyone = [main, *main.children(recursive=True)]
         for process in everyone:
-            process.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):  # the others end by themselves without the first
+                process.send_signal(signal.SIGKILL)
         psutil.wait_procs(everyone, timeout=DEADLINE_S)
         self._process.wait()
         self._process = None

@@ -100,11 +100,15 @@ def test_the_worker_s_own_lines_name_nobody() -> None:
     log = structlog.get_logger("pmon.worker")
     log.info("received job", job_id="AJ_1", room=CALL, participant=CALLER)
     log.warning("cannot list dispatches", room=CALL, problem="no answer")
+    log.warning("the process is not replaced", rooms=[CALL])
+    log.info("load", rooms=1)
     told = lines.getvalue()
     assert "4930123456" not in told
     shown: list[dict[str, Any]] = [json.loads(line) for line in told.splitlines()]
     assert shown[0]["participant"] == Pseudonyms(KEY).participant(CALLER)
     assert shown[0]["room"] == shown[1]["room"] == Pseudonyms(KEY).room(CALL)
+    assert shown[2]["rooms"] == [Pseudonyms(KEY).room(CALL)]
+    assert shown[3]["rooms"] == 1
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

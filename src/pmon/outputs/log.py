@@ -83,6 +83,8 @@ def _hiding(pseudonyms: Pseudonyms) -> Processor:
                 fields["participant"] = pseudonyms.participant(fields["participant"])
             if isinstance(fields.get("room"), str):
                 fields["room"] = pseudonyms.room(fields["room"])
+            if isinstance(fields.get("rooms"), list):  # else it is how many
+                fields["rooms"] = [pseudonyms.room(name) for name in fields["rooms"]]
         return fields
 
     return hide
