@@ -160,6 +160,19 @@ def test_after_erasing_nothing_of_them_is_found_and_totals_stay(kept: Kept) -> N
     assert kept.grep(BOB)
 
 
+def test_no_id_of_the_server_s_leads_back_to_them(local: Kept) -> None:
+    """Its logs say whose track, job, connection or dispatch it was."""
+    local.keep(meeting(ALICE))
+    ids = ("TR_", "AJ_", "PA_", "AD_")
+    assert all(local.grep(name) for name in ids)
+    local.run("erase", "--identity", ALICE)
+    assert [local.grep(name) for name in ids] == [[], [], [], []]
+    [ended] = [line for line in local.recorded() if line["type"] == "session_ended"]
+    assert len(ended["summary"]["tracks"]) == len(ended["summary"]["issues"]) == 1
+    for line in local.recorded():
+        msgspec.convert(line, ev.AnyEvent)
+
+
 def test_others_keep_everything(local: Kept) -> None:
     local.keep(*several()[:3])
     before = [line for line in local.recorded() if line["participant"] == BOB]

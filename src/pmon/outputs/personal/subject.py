@@ -78,11 +78,24 @@ def erased(event: dict[str, Any], subject: Subject, stand_ins: StandIns) -> dict
     if event.get("participant") not in subject.names:
         return rest | {"labels": subject.without_labels(event.get("labels") or {})}
     session = event.get("session") or ""
-    return rest | {
+    rest |= {
         "participant": stand_ins.participant(session, event.get("room_sid") or ""),
         "participant_sid": "",
         "track_sid": None,
         "session": stand_ins.session(session),
         "job": None,
         "labels": {},
+    }
+    if "dispatch" in event:
+        rest["dispatch"] = ""
+    if "summary" in event:
+        rest["summary"] = _without_tracks(event["summary"])
+    return rest
+
+
+def _without_tracks(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary with the figures of tracks, but not their ids."""
+    return summary | {
+        "tracks": [track | {"track_sid": ""} for track in summary.get("tracks", ())],
+        "issues": [issue | {"track_sid": None} for issue in summary.get("issues", ())],
     }
