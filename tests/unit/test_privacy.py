@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from history_samples import meeting, put, sqlite_url, stored
+from history_samples import at, changes, made, meeting, put, sqlite_url, stored
 from postgres_server import PostgresServer
 
 from pmon.cli.main import main
@@ -22,6 +22,7 @@ from pmon.monitor import events as ev
 from pmon.outputs import webhook_format
 from pmon.outputs.appender import append
 from pmon.outputs.delivery import Message
+from pmon.outputs.history import store
 from pmon.outputs.personal import record as personal
 from pmon.outputs.personal.subject import StandIns, Subject
 from pmon.outputs.pseudonyms import Pseudonyms
@@ -354,6 +355,23 @@ def test_who_is_still_watched_where_they_are_named_is_named(
     done = local.run("erase", "--identity", ALICE)
     assert done.exit_code == 1
     assert "1 sessions of theirs, or in rooms" in done.stdout
+
+
+def test_what_was_written_again_is_erased_again(kept: Kept) -> None:
+    """As the receipt says: end those and try again. The name that stands instead is taken then."""
+    room = {"room": f"room of {ALICE}"}
+    bob = meeting(BOB, **room)
+    kept.keep(meeting(ALICE, **room), bob[:-2])
+    assert kept.run("erase", "--identity", ALICE).exit_code == 1
+    engine = made(kept.url)
+    with engine.begin() as connection:
+        store.write(connection, changes(bob)[-3:])
+    engine.dispose()
+    done = kept.run("erase", "--identity", ALICE)
+    assert done.exit_code == 0, done.output
+    assert kept.grep(ALICE) == []
+    [told] = stored(kept.url)["meetings"]
+    assert (told["room"], told["began_at"], told["last_at"]) == ("room of erased", at(0), at(100))
 
 
 def test_a_place_that_is_not_there_is_no_place_without_them(local: Kept) -> None:

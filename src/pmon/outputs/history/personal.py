@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, select, update
+from sqlalchemy import Connection, Engine, Table, delete, select, update
 
+from pmon.outputs.history import store
 from pmon.outputs.history.database import UnavailableError
+from pmon.outputs.history.rows import Change
 from pmon.outputs.history.tables import issues, meetings, sessions, turns, visits
 from pmon.outputs.personal.subject import StandIns, Subject
 
@@ -67,8 +69,7 @@ def _erase_mentions(
     """In the names of rooms, and in others' labels."""
     for room in connection.scalars(select(meetings.c.room).distinct()).all():
         if subject.in_text(room, room):
-            other = {"room": subject.without(room, room)}
-            changed["meetings"] += _update(connection, meetings, other, room=room)
+            changed["meetings"] += _rename(connection, room, subject.without(room, room))
     columns = (sessions.c.session, sessions.c.room, sessions.c.labels)
     for row in connection.execute(select(*columns)).mappings().all():
         if subject.in_event(dict(row)):
@@ -76,6 +77,15 @@ def _erase_mentions(
             values = {"room": subject.without(room, room), "labels": labels}
             done = _update(connection, sessions, values, session=row["session"])
             changed["sessions"] += done if row["session"] not in theirs else 0
+
+
+def _rename(connection: Connection, room: str, other: str) -> int:
+    """What a worker wrote again, since the last time, joins what has the other name already."""
+    of_room = meetings.c.room == room
+    rows = connection.execute(select(meetings).where(of_room)).mappings().all()
+    store.write(connection, [Change(meetings, {**row, "room": other}) for row in rows])
+    connection.execute(delete(meetings).where(of_room))
+    return len(rows)
 
 
 def sweep(engine: Engine) -> None:
