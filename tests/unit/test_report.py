@@ -172,6 +172,13 @@ def test_a_meeting_over_midnight_is_cut_there(url: str) -> None:
     assert second.issues == {}
 
 
+def test_a_turn_with_a_breath_at_midnight_is_one(database: str) -> None:
+    midnight = 12 * HOUR
+    breath = ((midnight - 5, midnight - 0.1), (midnight + 0.1, midnight + 3))
+    put(database, meeting(start_s=midnight - 600, end_s=midnight + 1200, turns=breath))
+    assert [line.turns for line in told(database, DAY, DAY + timedelta(days=1))] == [1, 0]
+
+
 def test_days_begin_where_the_time_zone_says(database: str) -> None:
     """23:30 in Berlin is 22:30 UTC: in the report for Berlin it is still today."""
     put(database, meeting(start_s=10.5 * HOUR, end_s=11.5 * HOUR, turns=()))
