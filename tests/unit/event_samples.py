@@ -37,8 +37,26 @@ def summary() -> ev.SessionSummary:
         level_dbov=-26.0,
         heard="pcm",
         quality_s={"excellent": 59.0, "unknown": 1.0},
-        tracks=[],
-        issues=[],
+        tracks=[
+            ev.TrackSummary(
+                track_sid="TR_2",
+                kind="video",
+                source="camera",
+                encrypted=False,
+                published_s=50.0,
+                muted_s=0.0,
+            )
+        ],
+        issues=[
+            ev.IssueSummary(
+                issue="video_frozen",
+                severity="warning",
+                track_sid="TR_2",
+                raised_at=TIME,
+                duration_s=9.0,
+                open=False,
+            )
+        ],
         coverage=ev.Coverage(observed_s=60.0, unobserved_s=0.0, heard_s=50.0, server_word_s=0.0),
     )
 

@@ -189,15 +189,30 @@ def test_what_is_old_is_forgotten_and_nothing_else(engine: Engine) -> None:
     write(engine, meeting("old", start_s=0, end_s=100))
     write(engine, meeting("never-joined", start_s=0, end_s=100, room_sid=""))
     write(engine, meeting("new", room_sid="RM_2", start_s=50 * hours, end_s=51 * hours))
-    # A meeting goes as a whole, once the last of it is old.
+    # A room may live for years: who was in it long ago is forgotten, ended or cut off.
     write(engine, meeting("early", room_sid="RM_2", start_s=0, end_s=100))
-    assert forget(engine, at(10 * hours)) == 2
+    write(engine, meeting("killed", room_sid="RM_2", start_s=0, ended=False))
+    late = ((49 * hours, 49 * hours + 1),)
+    write(engine, meeting("there", room_sid="RM_2", start_s=0, turns=late, ended=False))
+    assert forget(engine, at(10 * hours)) == 4
     found = contents(engine)
-    assert {s["participant"] for s in found["sessions"]} == {"early", "new"}
+    assert {s["participant"] for s in found["sessions"]} == {"there", "new"}
     assert {row["session"] for name in ("visits", "turns", "issues") for row in found[name]} == {
-        *("PS_early", "PS_new")
+        *("PS_there", "PS_new")
     }
     assert [m["room_sid"] for m in found["meetings"]] == ["RM_2"]
+
+
+def test_a_meeting_without_sessions_stays_until_it_is_over(engine: Engine) -> None:
+    """What is told of it is told of those who come later, too."""
+    write(engine, meeting())
+    [later] = [c for c in changes(meeting(start_s=3600, ended=False)[1:2]) if "last_at" in c.row]
+    with engine.begin() as connection:
+        store.write(connection, [later])
+    assert forget(engine, at(200)) == 1
+    assert [m["began_at"] for m in contents(engine)["meetings"]] == [at(0)]
+    forget(engine, at(3601))
+    assert not any(contents(engine).values())
 
 
 def test_many_are_forgotten_in_small_steps(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

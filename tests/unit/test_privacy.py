@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from history_samples import meeting, put, sqlite_url, stored
+from history_samples import at, changes, made, meeting, put, sqlite_url, stored
 from postgres_server import PostgresServer
 
 from pmon.cli.main import main
@@ -21,6 +22,7 @@ from pmon.monitor import events as ev
 from pmon.outputs import webhook_format
 from pmon.outputs.appender import append
 from pmon.outputs.delivery import Message
+from pmon.outputs.history import store
 from pmon.outputs.personal import record as personal
 from pmon.outputs.personal.subject import StandIns, Subject
 from pmon.outputs.pseudonyms import Pseudonyms
@@ -160,6 +162,19 @@ def test_after_erasing_nothing_of_them_is_found_and_totals_stay(kept: Kept) -> N
     assert kept.grep(BOB)
 
 
+def test_no_id_of_the_server_s_leads_back_to_them(local: Kept) -> None:
+    """Its logs say whose track, job, connection or dispatch it was."""
+    local.keep(meeting(ALICE))
+    ids = ("TR_", "AJ_", "PA_", "AD_")
+    assert all(local.grep(name) for name in ids)
+    local.run("erase", "--identity", ALICE)
+    assert [local.grep(name) for name in ids] == [[], [], [], []]
+    [ended] = [line for line in local.recorded() if line["type"] == "session_ended"]
+    assert len(ended["summary"]["tracks"]) == len(ended["summary"]["issues"]) == 1
+    for line in local.recorded():
+        msgspec.convert(line, ev.AnyEvent)
+
+
 def test_others_keep_everything(local: Kept) -> None:
     local.keep(*several()[:3])
     before = [line for line in local.recorded() if line["participant"] == BOB]
@@ -178,6 +193,39 @@ def test_somebody_whose_name_is_part_of_another_is_another(local: Kept) -> None:
     assert local.run("erase", "--identity", "bob").exit_code == 0
     assert {s["participant"] for s in stored(local.url)["sessions"]} >= {"bobby"}
     assert sum(line["participant"] == "bobby" for line in local.recorded()) > 5
+
+
+def test_a_name_inside_another_is_that_of_somebody_else(local: Kept) -> None:
+    """ "alice" is no word of what belongs to "alice-smith"."""
+    hers = {"room": "1on1-alice-smith", "room_sid": "RM_2"}
+    local.keep(
+        meeting("alice", room="1on1-alice"),
+        meeting("alice-smith", **hers, labels={"host": "alice-smith"}),
+        meeting(BOB, **hers, labels={"host": "alice-smith", "asked-by": "alice"}),
+    )
+    done = local.run("erase", "--identity", "alice")
+    assert "those of rooms: 1on1-alice\n" in done.stdout
+    rows = stored(local.url)
+    assert {m["room"] for m in rows["meetings"]} == {"1on1-erased", "1on1-alice-smith"}
+    labels = {"host": "alice-smith", "asked-by": "erased"}
+    [of_bob] = [s for s in rows["sessions"] if s["participant"] == BOB]
+    assert (of_bob["room"], of_bob["labels"]) == ("1on1-alice-smith", labels)
+    told = [line for line in local.recorded() if line["participant"] == BOB]
+    assert {line["room"] for line in told} == {"1on1-alice-smith"}
+    assert all(line["labels"] == labels for line in told)
+    spool = Spool(str(local.state))
+    waiting = [json.loads(body)["pmon"] for _, _, body in spool.open(10_000)]
+    spool.close()
+    assert {event["room"] for event in waiting} == {"1on1-alice-smith"}
+
+
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_the_receipt_names_the_rooms_that_are_renamed(local: Kept, option: list[str]) -> None:
+    """Whether "standup-12" is called after somebody called "12", only who reads it can tell."""
+    local.keep(meeting("12", room="standup-12"), meeting(BOB, room="daily", room_sid="RM_2"))
+    done = local.run("erase", "--identity", "12", *option)
+    assert "their name in those of rooms: standup-12\n" in done.stdout
+    assert "daily" not in done.stdout
 
 
 def test_a_name_that_is_a_word_of_pmon_spoils_no_event(local: Kept) -> None:
@@ -251,6 +299,7 @@ def test_with_the_key_they_are_found_behind_their_pseudonym(local: Kept) -> None
     assert hidden in done.stdout  # the receipt says whom it is about
     assert local.grep(hidden) == []
     assert KEY not in done.output
+    assert "pseudonyms of rooms" in done.stdout
 
 
 def test_a_caller_is_gone_from_the_names_of_rooms(local: Kept) -> None:
@@ -292,7 +341,37 @@ def test_who_is_still_watched_is_named(local: Kept) -> None:
     local.keep(meeting(ALICE, ended=False))
     done = local.run("erase", "--identity", ALICE)
     assert done.exit_code == 1
-    assert "1 of their sessions have not ended" in done.stdout
+    assert (
+        "1 sessions of theirs, or in rooms or with labels that name them, have not" in done.stdout
+    )
+
+
+@pytest.mark.parametrize("fields", [{"room": f"room of {ALICE}"}, {"labels": {"host": ALICE}}])
+def test_who_is_still_watched_where_they_are_named_is_named(
+    local: Kept, fields: dict[str, Any]
+) -> None:
+    """The worker writes the name of the room again when Bob leaves."""
+    local.keep(meeting(ALICE, **fields), meeting(BOB, ended=False, **fields))
+    done = local.run("erase", "--identity", ALICE)
+    assert done.exit_code == 1
+    assert "1 sessions of theirs, or in rooms" in done.stdout
+
+
+def test_what_was_written_again_is_erased_again(kept: Kept) -> None:
+    """As the receipt says: end those and try again. The name that stands instead is taken then."""
+    room = {"room": f"room of {ALICE}"}
+    bob = meeting(BOB, **room)
+    kept.keep(meeting(ALICE, **room), bob[:-2])
+    assert kept.run("erase", "--identity", ALICE).exit_code == 1
+    engine = made(kept.url)
+    with engine.begin() as connection:
+        store.write(connection, changes(bob)[-3:])
+    engine.dispose()
+    done = kept.run("erase", "--identity", ALICE)
+    assert done.exit_code == 0, done.output
+    assert kept.grep(ALICE) == []
+    [told] = stored(kept.url)["meetings"]
+    assert (told["room"], told["began_at"], told["last_at"]) == ("room of erased", at(0), at(100))
 
 
 def test_a_place_that_is_not_there_is_no_place_without_them(local: Kept) -> None:
@@ -318,13 +397,29 @@ def test_files_beside_the_record_are_named(local: Kept) -> None:
     assert "pmon-2026-01-01.jsonl.gz" in local.run("erase", "--identity", ALICE).stdout
 
 
-def test_a_line_that_a_crash_cut_goes(local: Kept) -> None:
+@pytest.mark.parametrize("identity", [ALICE, "CORP\\alice", 'a "b" c'])
+def test_a_line_that_a_crash_cut_goes(local: Kept, identity: str) -> None:
     path = local.record / "pmon-2026-03-14.jsonl"
-    path.write_bytes(b'{"v":1,"participant":"%s","ro\n{"participant":"x"}\n' % ALICE.encode())
+    cut = msgspec.json.encode(meeting(identity)[1]).partition(b'"participant_sid"')[0]
+    path.write_bytes(cut + b'\n{"participant":"x"}\n')
     local.keep(meeting(BOB))
-    assert local.run("erase", "--identity", ALICE).exit_code == 0
-    assert local.grep(ALICE) == []
+    assert local.run("erase", "--identity", identity).exit_code == 0
     assert local.recorded()[0] == {"participant": "x"}
+
+
+def test_a_file_stays_the_worker_s(local: Kept) -> None:
+    """The worker appends to it, whoever erased."""
+    local.keep(meeting(ALICE))
+    path = local.record / "pmon-2026-03-14.jsonl"
+    path.chmod(0o640)
+    if os.getuid() == 0:
+        os.chown(path, 65534, 65533)
+    before = path.stat()
+    assert local.run("erase", "--identity", ALICE).exit_code == 0
+    after = path.stat()
+    assert after.st_ino != before.st_ino
+    owned = [(each.st_uid, each.st_gid, each.st_mode) for each in (before, after)]
+    assert owned[0] == owned[1]
 
 
 async def test_a_worker_that_writes_meanwhile_loses_no_line(local: Kept) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from postgres_server import PASSWORD, PostgresServer
 
 from pmon.cli.main import main
+from pmon.cli.report import days
 from pmon.cli.report.days import Line, bounds, lines
 from pmon.monitor import events as ev
 from pmon.outputs.history.read import Found, Session, Span, connected, find
@@ -83,6 +84,26 @@ def microphone(published_s: float, muted_s: float = 0.0) -> dict[str, Any]:
         muted_s=muted_s,
     )
     return {"tracks": [track]}
+
+
+def stored_session(name: str, participant: str) -> Session:
+    return Session(
+        session=name,
+        room="r",
+        room_sid="RM_1",
+        participant=participant,
+        kind="standard",
+        monitoring_type="full",
+        labels={},
+        ended=True,
+        partial=False,
+        present_s=1.0,
+        microphone_s=0.0,
+        heard_s=0.0,
+        server_word_s=0.0,
+        unobserved_s=0.0,
+        quality_s={},
+    )
 
 
 # --- figures
@@ -151,6 +172,13 @@ def test_a_meeting_over_midnight_is_cut_there(url: str) -> None:
     assert second.issues == {}
 
 
+def test_a_turn_with_a_breath_at_midnight_is_one(database: str) -> None:
+    midnight = 12 * HOUR
+    breath = ((midnight - 5, midnight - 0.1), (midnight + 0.1, midnight + 3))
+    put(database, meeting(start_s=midnight - 600, end_s=midnight + 1200, turns=breath))
+    assert [line.turns for line in told(database, DAY, DAY + timedelta(days=1))] == [1, 0]
+
+
 def test_days_begin_where_the_time_zone_says(database: str) -> None:
     """23:30 in Berlin is 22:30 UTC: in the report for Berlin it is still today."""
     put(database, meeting(start_s=10.5 * HOUR, end_s=11.5 * HOUR, turns=()))
@@ -180,9 +208,25 @@ def test_a_session_without_an_end_is_told_as_far_as_it_is_known(database: str) -
     put(database, meeting(ended=False))
     [line] = told(database)
     assert line.leave is None
-    assert line.present_s == 25.0  # the last sign of the meeting
+    assert line.present_s == 25.0  # the last sign of the session
     assert line.coverage is None
     assert line.low
+
+
+def test_whose_worker_was_killed_is_not_there_for_as_long_as_the_room(url: str) -> None:
+    """In a room that is always open they would be there 24 hours a day, until it is deleted."""
+    day_s = 24 * HOUR
+    put(
+        url,
+        meeting("carol", session="PS_1", ended=False),
+        meeting("carol", session="PS_2", start_s=3600, end_s=3700, turns=()),
+        meeting("dave", session="PS_3", turns=((30.0, 31.0), (86.0, 90.0)), ended=False),
+        meeting("bob", start_s=4 * day_s, end_s=4 * day_s + 60, turns=()),
+    )
+    carol, dave, bob = told(url, DAY, DAY + timedelta(days=7))
+    assert (carol.participant, carol.present_s, carol.leave) == ("carol", 125.0, at(3700))
+    assert (dave.participant, dave.present_s, dave.leave) == ("dave", 90.0, None)
+    assert (bob.participant, bob.day) == ("bob", DAY + timedelta(days=4))
 
 
 def test_who_never_came_was_not_there(database: str) -> None:
@@ -252,23 +296,7 @@ moments = st.integers(0, 4 * 86_400)
 )
 def test_days_together_are_the_whole(stays: list[list[int]], zone: ZoneInfo) -> None:
     """Whatever the time zone: no second is told twice, none is lost."""
-    session = Session(
-        session="PS_1",
-        room="r",
-        room_sid="RM_1",
-        participant="p",
-        kind="standard",
-        monitoring_type="full",
-        labels={},
-        ended=True,
-        partial=False,
-        present_s=1.0,
-        microphone_s=0.0,
-        heard_s=0.0,
-        server_word_s=0.0,
-        unobserved_s=0.0,
-        quality_s={},
-    )
+    session = stored_session("PS_1", "p")
     spans = [Span("PS_1", at(start), at(end)) for start, end in stays]
     found = Found([session], visits=spans, turns=spans, issues=[])
     days = lines(found, zone, DAY - timedelta(days=1), DAY + timedelta(days=6))
@@ -325,6 +353,38 @@ def test_a_room_is_found_behind_its_pseudonym(database: str) -> None:
     assert "alice" in run(database, "--room", "call-123", "--identity-key", key).stdout
 
 
+@pytest.mark.parametrize("options", [(), ("--room", "support")])
+def test_a_meeting_of_a_caller_and_an_agent_is_one(database: str, options: tuple[str, ...]) -> None:
+    """The caller's room is a pseudonym: each would have said all that was said."""
+    pseudonyms = Pseudonyms("a-key-that-nobody-guesses")
+    caller = meeting("sip_+4930123456", participant_kind="sip", room="support")
+    agent = meeting("agent", room="support", turns=((30.0, 33.0),))
+    put(database, *([pseudonyms.event(event) for event in events] for events in (caller, agent)))
+    rows = list(csv.DictReader(io.StringIO(run(database, "--csv", *options).stdout)))
+    assert sorted(row["talk_share"] for row in rows) == ["0.3000", "0.7000"]
+
+
+def test_only_days_on_which_somebody_was_there_are_reckoned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All people on all days were 45 s for a year of 50,000 sessions."""
+    reckoned = []
+
+    def line(*arguments: Any) -> Line | None:
+        reckoned.append(arguments[2])
+        return real(*arguments)
+
+    real = days._line
+    monkeypatch.setattr(days, "_line", line)
+    one_session = [stored_session(f"PS_{day}", f"p{day}") for day in range(300)]
+    one_hour = [
+        Span(f"PS_{day}", at(day * 24 * HOUR), at((day * 24 + 1) * HOUR)) for day in range(300)
+    ]
+    found = Found(one_session, visits=one_hour, turns=one_hour, issues=[])
+    assert len(lines(found, UTC_ZONE, DAY, DAY + timedelta(days=364))) == 300
+    assert reckoned == [DAY + timedelta(days=day) for day in range(300)]
+
+
 def test_nothing_to_tell_is_no_failure(database: str) -> None:
     made(database).dispose()
     done = run(database)
@@ -340,6 +400,8 @@ def test_nothing_to_tell_is_no_failure(database: str) -> None:
         (("--tz", "../../etc/passwd"), "Europe/Berlin"),
         (("--label", "team"), "KEY=VALUE"),
         (("--to", "2020-01-01"), "before --to"),
+        (("--from", "9999-12-30", "--to", "9999-12-31"), "from 1970 to 9998"),
+        (("--from", "0001-01-01", "--to", "0001-01-02", "--tz", "Europe/Berlin"), "from 1970"),
     ],
 )
 def test_wrong_use_is_told_and_exits_with_2(

@@ -89,9 +89,9 @@ def erase(
     """Erase who a participant was, and print a receipt.
 
     What they did stays as that of somebody unknown, with another name by lot in each meeting, so
-    that the totals of rooms are as they were; labels, ids of sessions, jobs and tracks go. Webhooks
-    about them that wait are deleted. Where a room or a label of others names them, "erased" stands
-    instead. Their pseudonym is found with the key of PMON_IDENTITY=hash.
+    that the totals of rooms are as they were; labels go, and ids of sessions, jobs, dispatches and
+    tracks. Webhooks about them that wait are deleted. Where a room or a label of others names them,
+    "erased" stands instead. Their pseudonym is found with the key of PMON_IDENTITY=hash.
     """
     subject = _subject(identity, identity_key)
     receipt = _places(database, record, state_dir).erase(subject, dry_run=dry_run)

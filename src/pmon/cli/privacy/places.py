@@ -78,6 +78,13 @@ class Places:
             with receipt.noting("webhooks", (spool.SpoolUnusableError,)):
                 count = spool.erase(Path(self.state_dir), subject, dry_run=dry_run)
                 receipt.done.append(f"webhooks: {count} that wait to be delivered")
+        if renamed := subject.renamed():
+            receipt.done.append(f"their name in those of rooms: {', '.join(renamed)}")
+        if subject.pseudonym is not None:
+            receipt.beyond.append(
+                "pseudonyms of rooms: who has the key, and knows what the room of a call was"
+                " called, finds it"
+            )
         self._add_what_is_beyond(receipt)
         return receipt
 
@@ -129,6 +136,7 @@ def _erase_history(
     from pmon.outputs.history.read import connected
 
     with connected(url, reads_only=False) as connection:
+        personal.learn(connection, subject)
         still_open = personal.still_open(connection, subject)
         savepoint = connection.begin_nested()
         changed = personal.erase(connection, subject, stand_ins)
@@ -138,8 +146,9 @@ def _erase_history(
     receipt.done.append(f"history: {rows}")
     if still_open:
         receipt.not_done.append(
-            f"history: {still_open} of their sessions have not ended; a worker that still watches"
-            " them writes them again: end those and try again"
+            f"history: {still_open} sessions of theirs, or in rooms or with labels that name them,"
+            " have not ended; a worker that still watches writes their name again: end those and"
+            " try again"
         )
     if dry_run or not any(changed.values()):
         return

@@ -18,15 +18,22 @@ FAILED = 1
 """The exit code when the database does not answer; click's own for wrong use is 2."""
 DAYS = 7
 MOST_DAYS = 366 * 10
+YEARS = range(1970, 9999)
+"""Days beside those of others still have a number, in every time zone."""
 WIDE = 200
 """Columns of a table that goes to no terminal."""
 
 
 def _day(_context: click.Context, _parameter: click.Parameter, text: str | None) -> date | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else datetime.strptime(text, "%Y-%m-%d").date()
+        day = datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
         raise click.BadParameter("it should be a day such as 2026-03-14") from None
+    if day.year not in YEARS:
+        raise click.BadParameter(f"its year should be from {YEARS[0]} to {YEARS[-1]}")
+    return day
 
 
 def _zone(_context: click.Context, _parameter: click.Parameter, text: str) -> ZoneInfo:
@@ -97,8 +104,8 @@ def report(
     Quality is the mean score of the connection, 0 to 1. Coverage is the part of the presence of
     which it is known whether they spoke, from decoded audio or the server's word; both are known
     for whole sessions, and each day has those of its sessions. A ! marks a coverage under 90 %,
-    and those whose session has not ended; they are taken to be there until the last sign of
-    their meeting.
+    and those whose session has not ended; they are taken to be there until the last turn or
+    issue of theirs.
 
     \b
     Exit codes:

@@ -7,6 +7,7 @@ sessions only: a day has those of its sessions, weighted by the presence in it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ SAME_TURN = timedelta(seconds=TURN_GAP_S, microseconds=-1)
 """The longest pause within a turn."""
 
 Stretch = tuple[datetime, datetime]
+Day = tuple[date, datetime, datetime]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Line:
 
 @dataclass
 class _Person:
-    """All of somebody in a meeting."""
+    """What is of somebody in a meeting on a day."""
 
     sessions: dict[str, Session] = field(default_factory=dict)
     visits: list[Span] = field(default_factory=list)
@@ -69,23 +71,40 @@ class _Person:
     issues: list[Span] = field(default_factory=list)
 
 
+_Meetings = dict[tuple[str, str], dict[str, _Person]]
+
+
 def lines(found: Found, zone: ZoneInfo, first: date, last: date) -> list[Line]:
     """From the first day to the last, both included; sorted by day, meeting and joining."""
-    people: dict[tuple[str, str], dict[str, _Person]] = defaultdict(lambda: defaultdict(_Person))
-    of: dict[str, _Person] = {}
-    for session in found.sessions:
-        person = people[session.room, session.room_sid][session.participant]
-        person.sessions[session.session] = session
-        of[session.session] = person
-    for name in ("visits", "turns", "issues"):
-        for span in getattr(found, name):
-            getattr(of[span.session], name).append(span)
+    days = list(_days(zone, first, last))
     told: list[Line] = []
-    for day, start, end in _days(zone, first, last):
-        for meeting in people.values():
-            told += _shares(_line(person, zone, day, start, end) for person in meeting.values())
+    for (day, start, end), meetings in zip(days, _by_day(found, days), strict=True):
+        for people in meetings.values():
+            told += _shares(_line(person, zone, day, start, end) for person in people.values())
     told.sort(key=lambda line: (line.day, line.room, line.room_sid, line.join, line.participant))
     return told
+
+
+def _by_day(found: Found, days: list[Day]) -> list[_Meetings]:
+    """Who was in which meeting on each day."""
+    sessions = {session.session: session for session in found.sessions}
+    begins = [start for _, start, _ in days]
+    by_day: list[_Meetings] = [defaultdict(lambda: defaultdict(_Person)) for _ in days]
+    for name in ("visits", "turns", "issues"):
+        for span in getattr(found, name):
+            session = sessions[span.session]
+            # A turn that ended just before midnight may go on after it.
+            last = bisect_right(begins, span.end + SAME_TURN)
+            for meetings in by_day[max(bisect_right(begins, span.start) - 1, 0) : last]:
+                person = meetings[_meeting(session)][session.participant]
+                person.sessions[session.session] = session
+                getattr(person, name).append(span)
+    return by_day
+
+
+def _meeting(session: Session) -> tuple[str, str]:
+    """Callers' sessions may have a pseudonym for the room of which others' have the name."""
+    return session.room_sid, "" if session.room_sid else session.room
 
 
 def bounds(zone: ZoneInfo, first: date, last: date) -> Stretch:
@@ -111,7 +130,7 @@ def _listened(session: Session) -> bool:
     return session.monitoring_type in ("full", "audio")
 
 
-def _days(zone: ZoneInfo, first: date, last: date) -> Iterator[tuple[date, datetime, datetime]]:
+def _days(zone: ZoneInfo, first: date, last: date) -> Iterator[Day]:
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
         yield day, _midnight(zone, day), _midnight(zone, day + timedelta(days=1))
@@ -136,7 +155,8 @@ def _line(
     sessions = [person.sessions[name] for name in weights if weights[name] > 0]
     sessions = sessions or list(person.sessions.values())
     last = sessions[-1]
-    is_open = any(visit.open and visit.end <= end for visit in person.visits)
+    left_at = there[-1][1]
+    is_open = any(visit.open and visit.end == left_at for visit in person.visits)
     listened = any(_listened(session) for session in sessions)
     return Line(
         day=day,
@@ -145,7 +165,7 @@ def _line(
         participant=last.participant,
         kind=last.kind,
         join=there[0][0].astimezone(zone),
-        leave=None if is_open else there[-1][1].astimezone(zone),
+        leave=None if is_open else left_at.astimezone(zone),
         present_s=_length_s(there),
         talk_time_s=_length_s(talk) if listened else None,
         turns=_turns_begun(person.turns, start, end) if listened else None,

@@ -76,8 +76,8 @@ class History:
             self._writer.add(changes)
 
     def forget(self, before: datetime) -> int:
-        """Delete the meetings that were over before then; returns the number of sessions. Any
-        thread may. What cannot be deleted now can be later.
+        """Delete the sessions that were over before then; returns how many. Any thread may. What
+        cannot be deleted now can be later.
         """
         if not self._ready:
             return 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, select, update
+from sqlalchemy import Connection, Engine, Table, delete, select, update
 
+from pmon.outputs.history import store
 from pmon.outputs.history.database import UnavailableError
+from pmon.outputs.history.rows import Change
 from pmon.outputs.history.tables import issues, meetings, sessions, turns, visits
 from pmon.outputs.personal.subject import StandIns, Subject
 
@@ -23,10 +25,17 @@ def find(connection: Connection, subject: Subject) -> Iterator[dict[str, Any]]:
                 yield {"table": str(table.name), **row}
 
 
+def learn(connection: Connection, subject: Subject) -> None:
+    """Who was in which room."""
+    for row in connection.execute(select(sessions.c.room, sessions.c.participant).distinct()):
+        subject.learn(*row)
+
+
 def still_open(connection: Connection, subject: Subject) -> int:
-    """How many of their sessions have no end yet."""
-    theirs = sessions.c.participant.in_(subject.names), sessions.c.ended_at.is_(None)
-    return len(connection.execute(select(sessions.c.session).where(*theirs)).all())
+    """How many sessions that are theirs, or in which they are named, have no end yet."""
+    columns = (sessions.c.participant, sessions.c.room, sessions.c.labels)
+    rows = connection.execute(select(*columns).where(sessions.c.ended_at.is_(None))).mappings()
+    return sum(subject.in_event(dict(row)) for row in rows)
 
 
 def erase(connection: Connection, subject: Subject, stand_ins: StandIns) -> dict[str, int]:
@@ -59,16 +68,24 @@ def _erase_mentions(
 ) -> None:
     """In the names of rooms, and in others' labels."""
     for room in connection.scalars(select(meetings.c.room).distinct()).all():
-        if subject.in_text(room):
-            other = {"room": subject.without(room)}
-            changed["meetings"] += _update(connection, meetings, other, room=room)
+        if subject.in_text(room, room):
+            changed["meetings"] += _rename(connection, room, subject.without(room, room))
     columns = (sessions.c.session, sessions.c.room, sessions.c.labels)
     for row in connection.execute(select(*columns)).mappings().all():
         if subject.in_event(dict(row)):
-            room, labels = subject.without(row["room"]), subject.without_labels(row["labels"])
-            values = {"room": room, "labels": labels}
+            room, labels = row["room"], subject.without_labels(row["labels"], row["room"])
+            values = {"room": subject.without(room, room), "labels": labels}
             done = _update(connection, sessions, values, session=row["session"])
             changed["sessions"] += done if row["session"] not in theirs else 0
+
+
+def _rename(connection: Connection, room: str, other: str) -> int:
+    """What a worker wrote again, since the last time, joins what has the other name already."""
+    of_room = meetings.c.room == room
+    rows = connection.execute(select(meetings).where(of_room)).mappings().all()
+    store.write(connection, [Change(meetings, {**row, "room": other}) for row in rows])
+    connection.execute(delete(meetings).where(of_room))
+    return len(rows)
 
 
 def sweep(engine: Engine) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from pmon.outputs.history.database import find_file, open_engine, told
 from pmon.outputs.history.migrate import check
-from pmon.outputs.history.tables import issues, meetings, sessions, turns, visits
+from pmon.outputs.history.signs import last_sign
+from pmon.outputs.history.tables import Utc, issues, sessions, turns, visits
 
 AT_ONCE = 500
 """Sessions a statement."""
@@ -49,7 +50,7 @@ class Span:
     what: str = ""
     """The kind of the issue."""
     open: bool = False
-    """Nobody has said that it ended: ``end`` is the last sign of its meeting."""
+    """Nobody has said that it ended: ``end`` is the last sign of its session."""
 
 
 @dataclass(frozen=True)
@@ -83,24 +84,19 @@ def find(
     wanted: Callable[[dict[str, str]], bool] = lambda labels: True,
 ) -> Found:
     """What overlaps this stretch: in these rooms, or all if none is named, and of sessions with
-    ``wanted`` labels.
+    ``wanted`` labels. Whoever was in such a room under its pseudonym was in the same meeting.
     """
-    same_name, same_sid = (meetings.c[n] == sessions.c[n] for n in ("room", "room_sid"))
-    until = func.coalesce(
-        visits.c.left_at, sessions.c.ended_at, meetings.c.last_at, visits.c.joined_at
-    )
+    until = func.coalesce(visits.c.left_at, last_sign(connection), type_=Utc())
     there = (
         select(sessions, visits.c.joined_at, visits.c.left_at, until.label("until"))
-        .select_from(
-            visits.join(sessions, sessions.c.session == visits.c.session).outerjoin(
-                meetings, and_(same_name, same_sid)
-            )
-        )
+        .select_from(visits.join(sessions, sessions.c.session == visits.c.session))
         .where(visits.c.joined_at < end, until >= start)
         .order_by(visits.c.joined_at, visits.c.id)
     )
     if rooms:
-        there = there.where(sessions.c.room.in_(list(rooms)))
+        by_name = sessions.c.room.in_(list(rooms))
+        sids = select(sessions.c.room_sid).where(by_name, sessions.c.room_sid != "")
+        there = there.where(or_(by_name, sessions.c.room_sid.in_(sids)))
     known: dict[str, Session] = {}
     seen: list[Span] = []
     for row in connection.execute(there).mappings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,8 @@ def erase(folder: Path, subject: Subject, stand_ins: StandIns, *, dry_run: bool)
     A file is put in the place of the old one as a whole, while no worker writes to it. Raises
     OSError.
     """
+    for path, _ in days(folder):
+        _learn(path, subject)
     named = {path: _look(path, subject, stand_ins) for path, _ in days(folder)}
     changed = {path: lines for path, lines in named.items() if lines}
     if not dry_run:
@@ -42,6 +45,13 @@ def others(folder: Path) -> list[str]:
     """Files in the folder that are none of the record's, such as compressed ones."""
     ours = {path for path, _ in days(folder)}
     return sorted(path.name for path in folder.iterdir() if path not in ours)
+
+
+def _learn(path: Path, subject: Subject) -> None:
+    """Who was in which room."""
+    with path.open("rb") as file:
+        for event in filter(None, map(_decoded, file)):
+            subject.learn(event.get("room") or "", event.get("participant") or "")
 
 
 def _look(path: Path, subject: Subject, stand_ins: StandIns) -> int:
@@ -63,6 +73,7 @@ def _rewrite(path: Path, subject: Subject, stand_ins: StandIns) -> int:
         fd, name = tempfile.mkstemp(prefix=".pmon-", suffix=".tmp", dir=path.parent)
         try:
             with os.fdopen(fd, "wb") as new:
+                _give_to_owner_of(old, new)
                 changed = _copy(old, new, subject, stand_ins)
                 new.flush()
                 os.fsync(new.fileno())
@@ -70,6 +81,13 @@ def _rewrite(path: Path, subject: Subject, stand_ins: StandIns) -> int:
             return changed
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def _give_to_owner_of(old: BinaryIO, new: BinaryIO) -> None:
+    """Whoever erases may be another than the worker, which is to go on writing."""
+    of_old = os.fstat(old.fileno())
+    os.fchown(new.fileno(), of_old.st_uid, of_old.st_gid)
+    os.fchmod(new.fileno(), stat.S_IMODE(of_old.st_mode))
 
 
 def _copy(old: BinaryIO, new: BinaryIO, subject: Subject, stand_ins: StandIns) -> int:
@@ -95,5 +113,5 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
 
 def _is_named(event: dict[str, Any] | None, line: bytes, subject: Subject) -> bool:
     if event is None:
-        return subject.in_text(line.decode(errors="replace"))
+        return subject.in_line(line)
     return subject.in_event(event)

@@ -30,7 +30,10 @@ def erase(folder: Path, subject: Subject, *, dry_run: bool) -> int:
     Raises SpoolUnusableError.
     """
     with _opened(folder) as database:
-        named = [(n, body) for n, body in _messages(database) if subject.in_event(body["pmon"])]
+        messages = _messages(database)
+        for _, body in messages:
+            subject.learn(body["pmon"]["room"], body["pmon"]["participant"])
+        named = [(name, body) for name, body in messages if subject.in_event(body["pmon"])]
         if not named or dry_run:
             return len(named)
         for name, body in named:
