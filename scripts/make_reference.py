@@ -61,7 +61,11 @@ def history() -> str:
     parts = []
     for each in metadata.tables.values():
         rows = [
-            (f"`{c.name}`", str(c.type).lower() + (", key" if c.primary_key else ""), c.comment)
+            (
+                f"`{c.name}`",
+                str(c.type).lower() + (", key" if c.primary_key else ""),
+                str(c.comment),
+            )
             for c in each.columns
         ]
         parts += [

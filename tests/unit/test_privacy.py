@@ -197,7 +197,7 @@ def test_somebody_whose_name_is_part_of_another_is_another(local: Kept) -> None:
 
 def test_a_name_inside_another_is_that_of_somebody_else(local: Kept) -> None:
     """ "alice" is no word of what belongs to "alice-smith"."""
-    hers = {"room": "1on1-alice-smith", "room_sid": "RM_2"}
+    hers: dict[str, Any] = {"room": "1on1-alice-smith", "room_sid": "RM_2"}
     local.keep(
         meeting("alice", room="1on1-alice"),
         meeting("alice-smith", **hers, labels={"host": "alice-smith"}),
@@ -359,7 +359,7 @@ def test_who_is_still_watched_where_they_are_named_is_named(
 
 def test_what_was_written_again_is_erased_again(kept: Kept) -> None:
     """As the receipt says: end those and try again. The name that stands instead is taken then."""
-    room = {"room": f"room of {ALICE}"}
+    room: dict[str, Any] = {"room": f"room of {ALICE}"}
     bob = meeting(BOB, **room)
     kept.keep(meeting(ALICE, **room), bob[:-2])
     assert kept.run("erase", "--identity", ALICE).exit_code == 1

@@ -59,4 +59,5 @@ def _signed(payload: bytes, secret: str) -> str:
 
 @lru_cache(maxsize=1)
 def _prepared(secret: str) -> bytes:
-    return _HS256.prepare_key(secret)
+    key: bytes = _HS256.prepare_key(secret)
+    return key
