@@ -94,7 +94,10 @@ def test_the_first_event_comes_within_five_minutes(
         with terminal(dispatch + simulate, tmp_path, "other") as other:
             wait(
                 lambda: all(
-                    any(kind in line and "standup" in line for line in events.open())
+                    any(
+                        kind in line and "standup" in line
+                        for line in events.read_text().splitlines()
+                    )
                     for kind in ('"speaking_started"', '"mic_silent"')
                 ),
                 until,
