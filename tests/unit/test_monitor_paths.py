@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -563,6 +564,78 @@ class TestPicturesBehindTheOwnPath:
         assert not call.raised()
         assert call.picture("ann").freezes == 0
 
+    @pytest.mark.parametrize("own", [0.115, 0.12, 0.125, 0.13, 0.14])
+    def test_a_loss_about_the_bound_does_not_hide_and_show_them_in_turns(self, own: float) -> None:
+        """What is lost by chance goes to and fro about any bound: each time was an issue."""
+        call = Call(*NAMES_3, cameras=True)
+        call.wires = {name: Wire(random.Random(name)) for name in NAMES_3}
+        call.look()
+        call.pass_time(30, fps=15)
+        call.pass_time(600, own=own, fps=15, frozen=["ann"])
+        raised = call.raised()
+        assert set(raised) <= {("ann", "video_frozen")}
+        assert len(raised) <= 1
+        assert call.video("bob").count("unknown") <= 1
+
+    def test_one_bad_uplink_does_not_hide_the_others_while_our_level_is_low(self) -> None:
+        """Our level falls for many reasons. Nobody who is well loses anything: no witness."""
+        call = Call("ann", "bob", cameras=True)
+        call.pass_time(30, fps=15, silent=["bob"])
+        call.pass_time(10, {"ann": 0.2}, fps=15, silent=["bob"])
+        call.monitor.own_quality("good")
+        call.level("ann", "poor")
+        call.pass_time(60, {"ann": 0.2}, fps=15, silent=["bob"], frozen=["ann"])
+        assert ("ann", "video_frozen") in call.raised()
+        assert call.video("bob")[-1] == "live"  # it was doubted until the server spoke of ann
+        assert call.monitor.levels.paths.own_loss is None
+
+    def test_an_outage_takes_back_what_was_said_before_it_was_noticed(self) -> None:
+        """The SDK takes its time to see that nothing comes any more; cameras were frozen by then,
+        and whose microphone is muted cannot tell why.
+        """
+        call = self.muted()
+        call.pass_time(15, fps=0)
+        call.monitor.suspend(call.meeting.now)
+        call.meeting.to(call.meeting.now + 3)
+        call.monitor.resumed(call.meeting.now)
+        call.pass_time(20, fps=15)
+        resolved = call.meeting.of(ev.IssueResolved)
+        assert [(e.participant, e.reason) for e in resolved] == [
+            (participant, "monitor_path") for participant, _ in call.raised()
+        ]
+        assert (call.picture("ann").freezes, call.picture("ann").frozen_s) == (0, 0.0)
+
+    def test_who_is_silent_is_heard_all_the_same(self) -> None:
+        """Their comfort noise comes without a loss, so the path brings what is sent."""
+        call = Call("ann", "bob", cameras=True)
+        call.pass_time(30, fps=15, silent=["ann", "bob"])
+        call.monitor.own_quality("poor")
+        call.pass_time(60, fps=0, silent=["ann", "bob"])
+        assert call.raised() == [("ann", "video_frozen"), ("bob", "video_frozen")]
+
+    def test_a_camera_that_is_woken_for_a_look_does_not_stand_still_yet(self) -> None:
+        """Two of four that take 4 s to begin, one of them dead, and nobody is heard: each look hid
+        all of them, and cleared the issue of the dead one.
+        """
+        call = self.muted()
+        call.monitor.own_quality("poor")
+        monitor, meeting = call.monitor, call.meeting
+        for name in NAMES_3:
+            monitor.looking(f"C_{name}", False, meeting.now)
+        for _ in range(6):
+            for name in NAMES_3[:2]:
+                monitor.looking(f"C_{name}", True, meeting.now)
+            woken_at = meeting.now
+            while meeting.now < woken_at + 11:
+                meeting.to(meeting.now + 0.5)
+                call.see(7 if meeting.now > woken_at + 4 else 0, frozen=["ann"])
+            for name in NAMES_3[:2]:
+                monitor.looking(f"C_{name}", False, meeting.now)
+            call.pass_time(50)
+        assert call.raised() == [("ann", "video_frozen")]
+        assert not call.meeting.of(ev.IssueResolved)
+        assert "unknown" not in call.video("bob")
+
     def test_one_alone_whose_link_is_dead_is_not_the_own_path(self) -> None:
         """The server calls our link bad for their camera that sends nothing."""
         call = Call("ann", cameras=True)
@@ -791,6 +864,22 @@ class TestUnknown:
         call.pass_time(10, silent=["ann"])
         call.level("ann", "good")
         assert call.last("ann").reason == "server"
+
+    def test_who_comes_back_at_once_has_another_link(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(20, {"ann": 0.3})
+        call.level("ann", "poor")
+        call.monitor.participant_left("ann", "client_initiated", call.meeting.now)
+        call.meeting.to(call.meeting.now + 1.5)
+        again = person("ann", microphone("ann2"), sid="PA_2")
+        call.monitor.participant_joined(again, call.meeting.now)
+        del call.wires["ann"]
+        call.wires["ann2"] = Wire()
+        call.look()
+        call.pass_time(4)
+        call.look()
+        call.level("ann", "poor")
+        assert (call.last("ann").reason, figure(call.last("ann"), "loss")) == ("server", 0.0)
 
     def test_nobody_heard_any_more_is_not_waited_for(self) -> None:
         """The shell asks again and again while a level waits, here for one who cannot be asked."""

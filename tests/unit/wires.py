@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 from pmon.monitor.inputs import LinkReading
 
@@ -12,11 +13,12 @@ SSRCS = itertools.count(1000)
 class Wire:
     """One microphone's packets, from the participant to the monitor.
 
-    Losses are spread evenly, so that a test knows what comes of them. A lost packet is made up,
-    audibly, unless the sender was silent.
+    Losses are spread evenly, so that a test knows what comes of them; or with ``chance``, as they
+    are in real life. A lost packet is made up, audibly, unless the sender was silent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random | None = None) -> None:
+        self._chance = chance
         self.sent = self.lost = self.concealed = self.silent = 0
         self.samples = 0
         self._owed = 0.0
@@ -32,7 +34,10 @@ class Wire:
         """Send for so long; at ``pps`` under 50 the encoder is silent in between (DTX)."""
         packets = round(seconds * pps)
         self.sent += packets
-        self._owed += packets * loss
+        if self._chance is None:
+            self._owed += packets * loss
+        else:
+            self._owed += sum(self._chance.random() < loss for _ in range(packets))
         gone = int(self._owed + 1e-9)
         self._owed -= gone
         self._missing += gone

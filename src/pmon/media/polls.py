@@ -94,4 +94,7 @@ class Polls:
                 loss=round(loss, 4),
             )
         elif was is not None and loss is None:
-            log.info("the way from the server to this monitor is well", room=self._monitor.room)
+            log.info(
+                "no loss is known on the way from the server to this monitor any more",
+                room=self._monitor.room,
+            )

@@ -98,6 +98,7 @@ class Levels:
     def forget(self, participant: Participant) -> None:
         """Nothing is received of them any more, and the server says nothing more of their link."""
         self._fell.pop(participant.identity, None)
+        self.paths.left(participant.identity)
         participant.quality = "unknown"
         participant.account = NO_ACCOUNT
 

@@ -32,11 +32,15 @@ TOLERATED = 0.12
 EXPLAINS: dict[QualityLevel, float] = {"good": LOSS, "poor": 0.06}
 """With less than this on an uplink the server calls nobody so: that is what it takes of pictures.
 Of plain Opus it takes 2.5 and 7.5 %, with RED and FEC 7.5 and 22.5 %."""
+SEEN_AGAIN = 0.08
+"""Where pictures were lost on the own path, it has to lose less than this before they are judged
+again: what is lost by chance goes to and fro about one bound.
+"""
 CHANCE = 3
 """Fewer may have bad uplinks at the same time."""
 DOUBT_S = 20.0
-"""A loss shows in full at most so late: after a window, and the looks before and after it. Nor is
-the server's word of our own link later."""
+"""A loss shows in full at most so late: after a window, and the looks before and after it. The SDK
+takes as long to see that its connection is dead."""
 SEVERAL = 2
 """Of one alone nothing may come for a reason of theirs."""
 PLENTY, CLEAN = 250, 0.005
@@ -64,6 +68,9 @@ class Paths:
         self.own_loss: float | None = None
         """The share of packets that the own path loses, once that is sure; None while it is well,
         or nobody is heard."""
+        self.blind = False
+        """Whether the own path may lose so much that pictures do not come which were sent. Where
+        less is missing it is sent again, and the pictures come."""
         self.rtt_s: float | None = None
         """From here to the server and back."""
         self._participants = participants
@@ -109,18 +116,17 @@ class Paths:
         self._weigh()
         self._dry = (0, 0.0)
         self.rtt_s = self._suspected_since = self.own_loss = None
+        self.blind = False
+
+    def left(self, identity: str) -> None:
+        """Who comes back under that identity has another link."""
+        self._inbound.pop(identity, None)
+        self._borne.over([identity])
+        self._weigh()
 
     def rejoined(self) -> None:
         """The connection is a new one, of which the server has said nothing yet."""
         self.own_level = "unknown"
-
-    @property
-    def blind(self) -> bool:
-        """Whether the own path may lose so much that pictures do not come which were sent. Where
-        less is missing it is sent again, and the pictures come.
-        """
-        suspected = self._suspected_since is not None
-        return suspected and min(self._losses.values(), default=0.0) >= TOLERATED
 
     def dark(self, now: float) -> bool:
         """Whether the own path brings no pictures, where no sound tells what it loses.
@@ -130,7 +136,8 @@ class Paths:
         """
         people, seconds = self._dry
         silenced = people >= SEVERAL and seconds >= FROZEN_AFTER_S
-        bad = not self._losses and self.own_level in ("poor", "lost")
+        heard = any(inbound.lately.expected > 0 for inbound in self._inbound.values())
+        bad = not heard and self.own_level in ("poor", "lost")
         if not (silenced or bad):
             return False
         still = standing_still(self._participants.values(), now)
@@ -280,19 +287,22 @@ class Paths:
         """Whether it is the own path that loses packets: see the class.
 
         What was borne of those who are not well any more accuses nothing: it may be their uplinks.
+        Nor does our own level, without anybody who is well and loses packets.
         """
         losses, ours_is_low = self._losses, is_low(self.own_level)
         well = [loss for name, loss in losses.items() if is_well(self._level(name))]
         least = min(losses.values(), default=0.0)
         if least < (LOSS if self.own_loss is None else WELL) or not (well or ours_is_low):
             self._suspected_since = self.own_loss = None
+            self.blind = False
             return
         if self._suspected_since is None:
             self._suspected_since = now
         late = now - self._suspected_since >= SERVER_LAG_S
         sure = self._heads >= CHANCE or max(well, default=0.0) >= TOLERATED
-        if ours_is_low or (late and sure):
-            self.own_loss = median(well or losses.values())
+        if well and (ours_is_low or (late and sure)):
+            self.own_loss = median(well)
+        self.blind = bool(well) and least >= (SEEN_AGAIN if self.blind else TOLERATED)
 
     def _figures(self, identity: str) -> dict[str, float]:
         inbound, loss = self._inbound.get(identity), self._uplink_loss(identity)

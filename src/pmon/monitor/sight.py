@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pmon.monitor.participant import Participant
-from pmon.monitor.video import FROZEN_AFTER_S, SCREEN, STALE_AFTER_S
+from pmon.monitor.video import FROZEN_AFTER_S, LOOK_S, SCREEN, STALE_AFTER_S
 
 
 def standing_still(participants: Iterable[Participant], now: float) -> int:
     """How many cameras are looked at and bring nothing; 0 if anything comes of any video.
 
-    A screen that does not change sends nothing, so a still one tells nothing.
+    A screen that does not change sends nothing, so a still one tells nothing. One that is only
+    looked at takes some seconds to begin.
     """
     still = 0
     for participant in participants:
@@ -22,5 +23,6 @@ def standing_still(participants: Iterable[Participant], now: float) -> int:
             if now - track.moved_at < FROZEN_AFTER_S:
                 return 0
             still_s = seen_at - max(track.moved_at, track.seen_since)
-            still += track.source not in SCREEN and still_s >= FROZEN_AFTER_S
+            enough_s = FROZEN_AFTER_S if track.looking is None else LOOK_S
+            still += track.source not in SCREEN and still_s >= enough_s
     return still
