@@ -100,6 +100,8 @@ def grep(text: str, folder: Path) -> str:
     ).stdout
 
 
+@pytest.mark.system
+@pytest.mark.timeout(180)
 async def test_what_is_said_is_told_as_fast_while_the_database_is_away(
     mortal_postgres: PostgresServer, start_worker: StartWorker, dispatch: Dispatch, join: Join
 ) -> None:

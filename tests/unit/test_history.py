@@ -91,7 +91,7 @@ def test_workers_that_make_the_file_at_once_wait_for_each_other(tmp_path: Path) 
     """Of two that turn the log of a new file on SQLite refuses one without waiting: that worker
     ended as it started, one time in eight.
     """
-    for number in range(25):
+    for number in range(15):
         assert problems_of_starts_at_once(f"sqlite:///{tmp_path}/{number}.db") == []
 
 
