@@ -274,11 +274,11 @@ async def test_other_web_pages_can_not_act_for_their_visitors(headers: dict[str,
 
 
 async def test_the_page_itself_may_open_a_websocket() -> None:
-    """Also behind a proxy that changes the Host: then the browser's word counts."""
-    async with client_of(web_server()) as client:
+    """Also behind a proxy that changes the Host, if it says which that was."""
+    async with client_of(web_server(TOKEN), **bearer(TOKEN)) as client:
         for headers in (
             {"Origin": str(client._base_url).rstrip("/")},
-            {"Sec-Fetch-Site": "same-origin", "Origin": "https://monitor.example"},
+            {"Origin": "https://monitor.example", "X-Forwarded-Host": "monitor.example"},
         ):
             async with client.ws_connect("/api/live", headers=headers) as socket:
                 assert (await socket.receive_json())["anew"]
@@ -353,7 +353,7 @@ async def test_every_page_says_what_a_browser_may_do_with_it(path: str) -> None:
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
         assert answer.headers["Cache-Control"] == "no-store"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -17,6 +19,7 @@ from web_pages import TOKEN, bearer, client_of, livekit_token, until, web_server
 from pmon.monitor.events import AnyEvent, SpeakingStarted
 from pmon.monitor.view import RoomView, SessionView
 from pmon.web import live, stream
+from pmon.web.attempts import BURST
 from pmon.web.ring import KEPT, Ring
 from pmon.web.server import WebServer
 
@@ -205,6 +208,68 @@ async def test_a_quiet_stream_shows_that_it_lives(
     server._stream._heartbeat_s = 0.01
     async with client.get("/api/events") as answer, asyncio.timeout(5):
         await answer.content.readuntil(b": still here\n\n")
+
+
+async def test_a_reader_of_a_quiet_room_on_a_busy_worker_is_alive_and_noticed_as_they_leave(
+    client: aiohttp.ClientSession, server: WebServer
+) -> None:
+    """Events of other rooms wake the stream again and again, and are no sign of life: whoever had
+    left was counted for ever, until nobody else came in.
+    """
+    server._stream._heartbeat_s = 0.05
+    busy = asyncio.create_task(_speak_for_ever(server))
+    try:
+        async with client.get("/api/events?room=quiet") as answer, asyncio.timeout(5):
+            await answer.content.readuntil(b": still here\n\n")
+            assert server._stream._readers == 1
+            answer.close()
+        await until(lambda: server._stream._readers == 0)
+    finally:
+        busy.cancel()
+
+
+async def _speak_for_ever(server: WebServer) -> None:
+    for number in itertools.count():
+        server.event(speaking(number))
+        await asyncio.sleep(0.001)
+
+
+async def test_a_stream_does_not_end_with_the_guesses_of_others() -> None:
+    """Behind a proxy all come from one address. But it ends as its own token expires."""
+    server = web_server(TOKEN)
+    server._stream._heartbeat_s = 0.01
+    async with (
+        client_of(server) as client,
+        client.get("/api/events", headers=bearer(TOKEN)) as answer,
+        asyncio.timeout(5),
+    ):
+        for number in range(BURST + 1):
+            async with client.get("/api/rooms", headers=bearer(f"guess-{number}")) as refused:
+                assert refused.status in (401, 429)
+        for _ in range(5):
+            await answer.content.readuntil(b": still here\n\n")
+        async with client.get("/api/rooms", headers=bearer(TOKEN)) as throttled:
+            assert throttled.status == 429  # a new request is a guess like any other
+
+
+async def test_a_stream_ends_with_its_token() -> None:
+    server = web_server()
+    server._stream._heartbeat_s = 0.05
+    # A minute after its time it is refused; clocks differ.
+    token = livekit_token(room_list=True, ttl=timedelta(seconds=-58))
+    async with (
+        client_of(server) as client,
+        client.get("/api/events", headers=bearer(token)) as answer,
+        asyncio.timeout(10),
+    ):
+        assert answer.status == 200
+        assert b"still here" in await answer.content.read()
+
+
+async def test_a_head_of_a_stream_is_no_stream(client: aiohttp.ClientSession) -> None:
+    for path in ("/api/events", "/api/live"):
+        async with client.head(path) as answer:
+            assert answer.status == 405
 
 
 def test_a_place_in_the_ring() -> None:

@@ -24,7 +24,8 @@ OPEN = ("/", "/ready", "/login", "/logout", "/static/{name}")
 """Probes have no token, and whoever logs in has none yet."""
 WHOLE = ("/metrics", "/worker")
 """They tell of all rooms together."""
-PROXIED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+PROXIED = ("Forwarded", "X-Real-IP", "Via")
+"""And all that begin with X-Forwarded-."""
 
 NO_TOKEN = (
     "this worker has no PMON_HTTP_TOKEN, so that only its own machine sees this without a token."
@@ -83,9 +84,24 @@ class Access:
     def scope(self, request: web.Request) -> Scope:
         """What whoever asks may see. Raises RefusedError."""
         check_origin(request)
-        kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return self._scope_of(bearer.strip(), request)
+        bearer = _bearer(request)
+        if bearer is not None:
+            return self._scope_of(bearer, request)
+        return self._without_bearer(request)
+
+    def still(self, request: web.Request) -> Scope:
+        """The same of somebody who is in. It is no guess, so it is neither counted nor slowed down
+        by those of others. Raises RefusedError.
+        """
+        bearer = _bearer(request)
+        if bearer is None:
+            return self._without_bearer(request)
+        try:
+            return self._tokens.scope(bearer)
+        except WrongTokenError as error:  # it has expired since
+            raise RefusedError(401, str(error)) from None
+
+    def _without_bearer(self, request: web.Request) -> Scope:
         cookie = request.cookies.get(COOKIE, "")
         token = self._logins.token(cookie)
         if token is not None:
@@ -130,21 +146,31 @@ def check_origin(request: web.Request) -> None:
     """Other web pages may not act for somebody whose browser can get in: neither post a form nor
     open a websocket. Raises RefusedError.
     """
-    if request.method in ("GET", "HEAD") and "Upgrade" not in request.headers:
+    reads = request.method in ("GET", "HEAD") and "Upgrade" not in request.headers
+    if reads and "Origin" not in request.headers:  # nor may they fill the places of readers
         return
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         ours = site in ("same-origin", "none")
     else:  # it is not told over plain HTTP, nor by what is no browser
         origin = request.headers.get("Origin")
-        ours = origin is None or origin.partition("://")[2].lower() == request.host.lower()
+        hosts = (request.host, request.headers.get("X-Forwarded-Host", request.host))
+        asked = [host.lower() for host in hosts]
+        ours = origin is None or origin.partition("://")[2].lower() in asked
     if not ours:
         raise RefusedError(403, "this comes from another web page")
 
 
+def _bearer(request: web.Request) -> str | None:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
 def _is_from_here(request: web.Request) -> bool:
     """A proxy on this machine speaks for others."""
-    proxied = any(header in request.headers for header in PROXIED)
+    proxied = any(header in request.headers for header in PROXIED) or any(
+        name.lower().startswith("x-forwarded-") for name in request.headers
+    )
     return not proxied and is_loopback(request.remote or "")
 
 

@@ -55,8 +55,8 @@ class WebServer:
         self._metrics = metrics
         self._board = board
         self._access = access
-        self._stream = EventStream(access.scope)
-        self._live = Live(board, state, access.scope)
+        self._stream = EventStream(access.still)
+        self._live = Live(board, state, access.still)
         self._host = host
         self._port = port
         # No access log: health checks would fill the log. A slow client delays no shutdown.
@@ -124,8 +124,8 @@ class WebServer:
         app.router.add_get("/metrics", self._scrape)
         app.router.add_get("/api/rooms", self._rooms)
         app.router.add_get("/api/participants", self._participants)
-        app.router.add_get("/api/events", self._stream.answer)
-        app.router.add_get("/api/live", self._live.answer)
+        app.router.add_get("/api/events", self._stream.answer, allow_head=False)
+        app.router.add_get("/api/live", self._live.answer, allow_head=False)
         pages.add_to(app)
         app.on_shutdown.append(self._let_go)
         return app

@@ -85,7 +85,7 @@ class EventStream:
         types: frozenset[str],
     ) -> None:
         loop = asyncio.get_running_loop()
-        check_at = loop.time() + self._heartbeat_s
+        check_at = beat_at = loop.time() + self._heartbeat_s
         place, greeting = self._begin(request)
         await _write(response, greeting)
         while not self._closed:
@@ -102,10 +102,14 @@ class EventStream:
                 for entry in entries
                 if (room is None or entry.event.room == room) and entry.event.type in types
             ]
+            # What goes on in other rooms is no sign of life, and only writing shows who has left.
+            if not wanted and loop.time() >= beat_at:
+                wanted = [b": still here\n\n"]
             if wanted:
                 await _write(response, b"".join(wanted))
-            elif not entries and not await self._bell.wait(self._heartbeat_s):
-                await _write(response, b": still here\n\n")
+                beat_at = loop.time() + self._heartbeat_s
+            elif not entries:
+                await self._bell.wait(max(0.0, beat_at - loop.time()))
 
     def _begin(self, request: web.Request) -> tuple[int, bytes]:
         """Where to go on, and what to say first."""
