@@ -43,9 +43,14 @@ async def all_replaced(worker: Worker) -> None:
 
 
 async def gone(process: psutil.Process, within_s: float = 15) -> None:
-    await until(
-        lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, within_s
-    )
+    await until(lambda: _is_gone(process), within_s)
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # between the two
+        return True
 
 
 @pytest.mark.parametrize(

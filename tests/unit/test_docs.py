@@ -15,6 +15,8 @@ from pathlib import Path
 import click
 import pytest
 
+from pmon.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 RUN_BY = {
@@ -22,6 +24,8 @@ RUN_BY = {
     "make test": (".ci/run", "make test"),
     "pip install .": ("tests/integration/test_new_user.py", "pip install ."),
     "pip install '.[": ("deploy/Dockerfile", "'.[postgres]'"),
+    "python3 -m venv": ("tests/integration/test_new_user.py", "getting-started.md"),
+    ". pmon-venv": ("tests/integration/test_new_user.py", "getting-started.md"),
     "pmon-worker": ("tests/integration/test_new_user.py", "getting-started.md"),
     "pmon dispatch": ("tests/integration/test_new_user.py", "getting-started.md"),
     "pmon simulate": ("tests/integration/test_new_user.py", "getting-started.md"),
@@ -63,6 +67,18 @@ def test_a_command_of_the_docs_has_no_flag_that_is_not(command: str) -> None:
     begun.make_context(name, arguments)
 
 
+def test_what_is_named_in_the_text_is_there() -> None:
+    """Targets of make and commands of pmon."""
+    text = "\n".join(page.read_text() for page in PAGES)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = set(re.findall(r"`make ([\w-]+)", text))
+    assert "demo" in named
+    assert named <= set(targets)
+    named = set(re.findall(r"`pmon (\w+)", text))
+    assert "check" in named
+    assert named <= set(COMMANDS)
+
+
 def test_every_extra_of_the_docs_is_one() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
@@ -81,6 +97,8 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+            if page.parent.name == "docs":  # the site has nothing but them
+                assert (page.parent / target).resolve().is_relative_to(page.parent), target
 
 
 def test_every_page_is_in_the_menu() -> None:
