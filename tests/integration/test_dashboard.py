@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from browser import chromium, open_page
+from browser import ELSEWHERE, chromium, open_page
 from conftest import Dispatch, Join, StartWorker
 from livekit import api
 from playwright.async_api import Browser, CDPSession, Page, expect
@@ -170,6 +170,19 @@ async def test_logging_in_with_the_token_and_with_one_of_livekit(
         await expect(page.locator("#rows .name")).to_have_text("alice")
         await expect(page.get_by_label("Worker", exact=True)).to_be_hidden()
     assert TOKEN not in str(worker.lines) + worker.stderr
+
+
+async def test_logging_in_from_another_machine_over_plain_http(
+    start_worker: StartWorker, browser: Browser
+) -> None:
+    """There browsers tell less of where a form comes from than on the machine itself."""
+    worker = await start_worker(PMON_HTTP_TOKEN=TOKEN)
+    async with open_page(browser, f"http://{ELSEWHERE}:{port_of(worker)}/login") as page:
+        await page.get_by_label("Token").fill(TOKEN)
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_text("live", exact=True)).to_be_visible()
+        await page.get_by_role("button", name="Log out").click()
+        await expect(page.get_by_label("Token")).to_be_visible()
 
 
 # --- a worker made up
