@@ -97,6 +97,26 @@ def test_an_open_issue_goes_on_and_is_resolved_once() -> None:
     assert [issue.open for issue in room.summary().issues] == [False]
 
 
+def test_an_issue_of_a_picture_is_not_taken_back() -> None:
+    """Nothing was wrong with the old process's path: the camera did stand still."""
+    before = meeting()
+    for second in range(20, 36):
+        before.to(second)
+        frames = 15 * min(second, 24)
+        before.monitor.video("TR_cam", VideoReading(frames=frames, freezes=0), before.now)
+    before.collect()
+    assert [e.issue for e in before.of(ev.IssueRaised)] == ["video_frozen"]
+    room = before.handed_over(gap_s=2.0)
+    room.connected(person("alice", microphone(), camera()))
+    assert not room.of(ev.IssueResolved)
+    for second in (38, 40):
+        room.to(second)
+        room.monitor.video("TR_cam", VideoReading(frames=15 * second, freezes=0), room.now)
+    room.collect()
+    assert [e.reason for e in room.of(ev.IssueResolved)] == ["recovered"]
+    assert not room.of(ev.IssueRaised)
+
+
 def test_frames_are_counted_on() -> None:
     before = meeting()
     for second in (21, 23, 25):

@@ -20,6 +20,7 @@ from pmon.monitor.inputs import (
 from pmon.monitor.levels import Levels
 from pmon.monitor.link import Link, settled_at
 from pmon.monitor.participant import LEAVE_GRACE_S, Lost, Participant, Track
+from pmon.monitor.path import DOUBT_S
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.sessions import JOIN_TIMEOUT, EndedJob, Sessions
 from pmon.monitor.speech import Speech
@@ -197,7 +198,7 @@ class RoomMonitor:
             self._speech.close(participant, now)
         self._attendance.pause(now)
         for session in self.sessions.all():
-            session.suspend(now)
+            session.suspend(now, now - DOUBT_S)
 
     def resumed(self, now: float) -> None:
         """The SDK made the connection again by itself; who is there is told bit by bit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -24,7 +25,6 @@ from pmon.monitor.ledger import Ledger, TrackLedger
 from pmon.monitor.mic_faults import Verdict
 from pmon.monitor.mos import link_summary
 from pmon.monitor.participant import Participant, Track
-from pmon.monitor.path import DOUBT_S
 from pmon.monitor.quality import SCORES
 from pmon.monitor.reception import Reception
 from pmon.monitor.talk import Talk
@@ -196,12 +196,12 @@ class Session:
         self._tell.say_issues(self.issues.end(at, spared="session_long"), "participant_left")
         self._tell.say(ev.ParticipantDisconnected, at, reason=reason)
 
-    def suspend(self, at: float) -> None:
-        """The room connection broke, which may have begun some time before it is noticed: what
-        hangs on it is unknown.
+    def suspend(self, at: float, doubted_since: float = math.inf) -> None:
+        """The room connection broke, which may have begun ``doubted_since``: what hangs on it is
+        unknown from here on.
         """
         self.quality("unknown", at, "monitor_reconnecting")
-        self.lose_sight(at, at - DOUBT_S)
+        self.lose_sight(at, doubted_since)
 
     def lose_sight(self, at: float, doubted_since: float) -> None:
         """No picture comes for a reason of our own, which may have begun ``doubted_since``."""
