@@ -589,6 +589,34 @@ class TestPicturesBehindTheOwnPath:
         assert call.video("bob")[-1] == "live"  # it was doubted until the server spoke of ann
         assert call.monitor.levels.paths.own_loss is None
 
+    @pytest.mark.parametrize("own_level", ["excellent", "poor"])
+    @pytest.mark.parametrize("others", [[], ["bob"]])
+    def test_the_fall_of_the_one_who_talks_does_not_make_cameras_freeze(
+        self, others: list[str], own_level: ev.QualityLevel
+    ) -> None:
+        """The server called them well for a minute with more than an uplink may lose: they remain
+        a witness against our path, whatever is wrong with their link now.
+        """
+        call = Call("ann", *others, cameras=True)
+        call.pass_time(30, fps=15, silent=others)
+        call.monitor.own_quality(own_level)
+        call.pass_time(60, own=0.4, fps=0, silent=others)
+        call.level("ann", "good")
+        call.pass_time(60, own=0.4, fps=0, silent=others)
+        assert not call.raised()
+        assert call.monitor.levels.paths.own_loss == pytest.approx(0.4, abs=0.02)
+
+    def test_no_own_loss_is_told_while_their_pictures_are_judged(self) -> None:
+        """It fell before it could be told whose loss it is, so it is not told of either."""
+        call = Call("ann", cameras=True)
+        call.pass_time(30, fps=15)
+        call.monitor.own_quality("poor")
+        call.pass_time(10, {"ann": 0.4}, fps=15)
+        call.level("ann", "poor")
+        call.pass_time(60, {"ann": 0.4}, fps=0)
+        assert ("ann", "video_frozen") in call.raised()
+        assert call.monitor.levels.paths.own_loss is None
+
     def test_an_outage_takes_back_what_was_said_before_it_was_noticed(self) -> None:
         """The SDK takes its time to see that nothing comes any more; cameras were frozen by then,
         and whose microphone is muted cannot tell why.
@@ -612,6 +640,14 @@ class TestPicturesBehindTheOwnPath:
         call.monitor.own_quality("poor")
         call.pass_time(60, fps=0, silent=["ann", "bob"])
         assert call.raised() == [("ann", "video_frozen"), ("bob", "video_frozen")]
+
+    def test_but_not_if_most_of_what_they_send_is_lost(self) -> None:
+        """Too few packets for a loss of each, and yet plain that it is no path for pictures."""
+        call = Call("ann", "bob", cameras=True)
+        call.pass_time(30, fps=15, silent=["ann", "bob"])
+        call.monitor.own_quality("poor")
+        call.pass_time(60, own=0.6, fps=0, silent=["ann", "bob"])
+        assert not call.raised()
 
     def test_a_camera_that_is_woken_for_a_look_does_not_stand_still_yet(self) -> None:
         """Two of four that take 4 s to begin, one of them dead, and nobody is heard: each look hid

@@ -136,8 +136,7 @@ class Paths:
         """
         people, seconds = self._dry
         silenced = people >= SEVERAL and seconds >= FROZEN_AFTER_S
-        heard = any(inbound.lately.expected > 0 for inbound in self._inbound.values())
-        bad = not heard and self.own_level in ("poor", "lost")
+        bad = not self._losses and not self._murmurs and self.own_level in ("poor", "lost")
         if not (silenced or bad):
             return False
         still = standing_still(self._participants.values(), now)
@@ -219,6 +218,14 @@ class Paths:
         seconds = max((got[name].seconds for name in dry), default=0.0)
         return len(dry), self._dry[1] + seconds if dry else 0.0
 
+    @property
+    def _murmurs(self) -> bool:
+        """Whether what comes, too little of each to know what they lose, comes without much loss:
+        who is silent sends some noise.
+        """
+        got = sum((inbound.lately for inbound in self._inbound.values()), NOTHING)
+        return got.loss is not None and got.loss < TOLERATED
+
     def _is_open(self, identity: str) -> bool:
         """Whether a microphone of theirs is on that is listened to."""
         inbound, participant = self._inbound.get(identity), self._participants.get(identity)
@@ -286,11 +293,16 @@ class Paths:
     def _judge_own(self, now: float) -> None:
         """Whether it is the own path that loses packets: see the class.
 
-        What was borne of those who are not well any more accuses nothing: it may be their uplinks.
-        Nor does our own level, without anybody who is well and loses packets.
+        What was borne of those who are not well any more accuses nothing, as it may be their
+        uplinks, unless it is more than those may lose. Nor does our own level, without a witness.
         """
         losses, ours_is_low = self._losses, is_low(self.own_level)
-        well = [loss for name, loss in losses.items() if is_well(self._level(name))]
+        bound = SEEN_AGAIN if self.blind else TOLERATED
+        well = [
+            loss
+            for name, loss in losses.items()
+            if is_well(self._level(name)) or (loss >= bound and self._borne.bears(name, loss))
+        ]
         least = min(losses.values(), default=0.0)
         if least < (LOSS if self.own_loss is None else WELL) or not (well or ours_is_low):
             self._suspected_since = self.own_loss = None
@@ -300,9 +312,11 @@ class Paths:
             self._suspected_since = now
         late = now - self._suspected_since >= SERVER_LAG_S
         sure = self._heads >= CHANCE or max(well, default=0.0) >= TOLERATED
-        if well and (ours_is_low or (late and sure)):
+        if not well:
+            self.own_loss = None
+        elif ours_is_low or (late and sure):
             self.own_loss = median(well)
-        self.blind = bool(well) and least >= (SEEN_AGAIN if self.blind else TOLERATED)
+        self.blind = bool(well) and least >= bound
 
     def _figures(self, identity: str) -> dict[str, float]:
         inbound, loss = self._inbound.get(identity), self._uplink_loss(identity)
