@@ -10,6 +10,7 @@ from typing import Any
 from livekit import rtc
 from livekit.rtc._proto.stats_pb2 import RtcStats
 from room_driver import Meeting, microphone, person
+from structlog.testing import capture_logs
 
 from pmon.media.polls import AUDIO_EVERY_S, LOOK_EVERY_S, Polls
 from pmon.media.stats import FEW, report
@@ -169,6 +170,17 @@ async def test_audio_comes_along_with_video() -> None:
     await shell.pass_time(60)
     assert shell.room.asked == 60 / LOOK_EVERY_S
     assert shell.seen[0] == {f"c{n}" for n in range(5)}
+
+
+async def test_the_end_of_an_own_loss_is_logged_where_nobody_is_heard_any_more() -> None:
+    """Else the log begins to tell of a loss twice, and ends once."""
+    shell = Shell()
+    shell.meeting.monitor.levels.paths.own_loss = 0.1
+    with capture_logs() as logs:
+        await shell.pass_time(5)
+    assert [entry["event"] for entry in logs] == [
+        "no loss is known on the way from the server to this monitor any more"
+    ]
 
 
 async def test_a_level_that_fell_is_looked_at_at_once() -> None:

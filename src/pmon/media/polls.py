@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from livekit import rtc
@@ -12,6 +12,7 @@ from livekit import rtc
 from pmon.media.listener import Listener
 from pmon.media.stats import report
 from pmon.media.subscriptions import Subscriptions
+from pmon.monitor.inputs import LinkReading
 from pmon.monitor.room import RoomMonitor
 
 VIDEO_EVERY_S = 2.0
@@ -59,7 +60,7 @@ class Polls:
             tracks += microphones
             if not microphones:  # cameras alone tell no more of it
                 audio = False
-                self._monitor.received({}, None, now)
+                self._received({}, None, now)
         if tracks:
             self._task = asyncio.create_task(self._read(room, tracks, audio=audio))
 
@@ -77,14 +78,20 @@ class Polls:
             if audio:
                 heard = {track.sid for track in self._subscriptions.microphones}
                 readings = {sid: r for sid, r in found.audio.items() if sid in heard}
-                was = self._monitor.levels.paths.own_loss
-                self._monitor.received(readings, found.rtt_s, now)
-                self._tell_own_path(was, self._monitor.levels.paths.own_loss)
+                self._received(readings, found.rtt_s, now)
             self._on_change()
         except Exception:
             log.exception("statistics not read", room=self._monitor.room)
         finally:
             self._task = None
+
+    def _received(
+        self, readings: Mapping[str, LinkReading], rtt_s: float | None, now: float
+    ) -> None:
+        paths = self._monitor.levels.paths
+        was = paths.own_loss
+        self._monitor.received(readings, rtt_s, now)
+        self._tell_own_path(was, paths.own_loss)
 
     def _tell_own_path(self, was: float | None, loss: float | None) -> None:
         if was is None and loss is not None:
