@@ -102,6 +102,14 @@ def test_dying_again_and_again_waits_longer_until_one_lives() -> None:
     assert slot.gone(5.0 + STEADY_S) == BACKOFF_S[0]
 
 
+def test_one_that_is_never_ready_does_not_live_on_what_the_one_before_it_lived() -> None:
+    """Each start was taken for the end of a long life, and the next came at once, for ever."""
+    slot = running()
+    waits = [slot.gone(3600.0 + second) for second in range(3)]
+    assert waits == [*BACKOFF_S[:3]]
+    assert slot.unsound
+
+
 def test_a_room_job_goes_on_with_each_session_that_has_not_ended() -> None:
     """Else who left long ago would be there again, or the memory of a busy room would fill."""
     job = msgspec.structs.replace(start("AJ_1"), participant="")

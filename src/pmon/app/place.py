@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -149,7 +150,8 @@ class Place:
         child = successor or await MediaChild.spawn(self._settings, self._heard)
         self._child = child
         try:
-            self.process = psutil.Process(child.pid)
+            with suppress(psutil.NoSuchProcess):  # what became of it is told below
+                self.process = psutil.Process(child.pid)
             await _first_of(child.ready.wait(), timeout_s=READY_S)
             if not child.ready.is_set():
                 log.error("a media process does not start", process=self.slot.name, pid=child.pid)

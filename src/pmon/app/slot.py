@@ -30,7 +30,8 @@ class Slot:
         self._endings: list[msg.EndJob | msg.EndDispatch] = []
         """What has to end and has not ended yet: a process that dies first leaves it undone."""
         self._deaths = 0
-        self._started_at = 0.0
+        self._ready_at: float | None = None
+        """When the process that is there was ready; None if it is not."""
 
     @property
     def rooms(self) -> list[str]:
@@ -53,7 +54,7 @@ class Slot:
     def ready(self, now: float) -> list[msg.ToHost]:
         """A process is there. Returns what it has to be told first."""
         self.running = True
-        self._started_at = now
+        self._ready_at = now
         starts = [
             msgspec.structs.replace(job, states=self._states_of(name))
             for name, job in self.jobs.items()
@@ -85,8 +86,9 @@ class Slot:
     def gone(self, now: float) -> float:
         """The process is gone. Returns how long to wait before the next."""
         self.running = False
-        if now - self._started_at >= STEADY_S:
+        if self._ready_at is not None and now - self._ready_at >= STEADY_S:
             self._deaths = 0
+        self._ready_at = None
         self._deaths += 1
         return BACKOFF_S[min(self._deaths - 1, len(BACKOFF_S) - 1)]
 
