@@ -9,6 +9,10 @@
 
 #define BANDS 8
 #define BANDS_CHUNK 64 /* so many samples are averaged before they are filtered */
+#define BANDS_Q 4.0
+
+/* Centres in Hz, some two thirds of an octave apart: where the first three formants are. */
+static const double BANDS_HZ[BANDS] = {150, 260, 430, 700, 1100, 1750, 2700, 4200};
 
 /* Half of the bands: what one register of SSE or NEON holds. */
 typedef float bands_v __attribute__((vector_size(2 * BANDS)));

@@ -11,10 +11,8 @@ cdef extern from "_bands.h" nogil:
         const float *x, int n,
     )
     void bands_average(float *mean, int n, const int16_t *samples, int step, int factor)
-
-# Centres in Hz, some two thirds of an octave apart: where the first three formants are.
-cdef double[C_BANDS] BAND_HZ = [150, 260, 430, 700, 1100, 1750, 2700, 4200]
-cdef double BAND_Q = 4.0
+    const double[C_BANDS] BAND_HZ "BANDS_HZ"
+    const double BAND_Q "BANDS_Q"
 
 
 cdef void _bands_design(bands_filter_t *filter, double sample_rate) noexcept nogil:

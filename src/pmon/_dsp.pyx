@@ -1,4 +1,5 @@
-# cython: language_level=3, auto_pickle=False, cdivision=True, freethreading_compatible=True
+# cython: language_level=3, auto_pickle=False, cdivision=True
+# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil
 """Measures of int16 PCM and the meters built on them, without copying a sample.
 
 Everything takes *samples*: a C-contiguous, one-dimensional buffer of native int16, channels
@@ -9,7 +10,8 @@ Levels are RMS of samples scaled to -1..1 (0 to 1), or dBov: a full-scale square
 a full-scale sine -3.01 (ITU-T G.100.1). Silence has the floor -127 dBov that RFC 6464 gives it.
 
 Every call on a meter is atomic, with the GIL or in a free-threaded Python; calls from several
-threads are taken in the order in which they come.
+threads are taken in the order in which they come. Subinterpreters, with a GIL of their own or not,
+have meters of their own: nothing here is shared but constants.
 """
 
 cimport cython
@@ -57,6 +59,10 @@ cdef extern from *:
     #define PMON_RAIL 29491          /* 0.9 of full scale */
     #define PMON_SILENT 0.214        /* -97 dBov, in steps of int16 squared */
     #define PMON_ENERGY_SCALE 68719476736.0  /* 2**36 */
+    #define PMON_LEAST_DBOV (-75.0)
+    #define PMON_MOST_DECLINE 30.0
+    #define PMON_ON 0.4
+    #define PMON_OFF 0.0
     """
     const char BYTE_ORDER "PMON_BYTE_ORDER"
     const int C_CLIP_LEVEL "PMON_CLIP_LEVEL"
@@ -71,6 +77,10 @@ cdef extern from *:
     const int RAIL "PMON_RAIL"
     const double SILENT "PMON_SILENT"
     const double ENERGY_SCALE "PMON_ENERGY_SCALE"
+    const double LEAST_DBOV "PMON_LEAST_DBOV"
+    const double MOST_DECLINE "PMON_MOST_DECLINE"
+    const double ON "PMON_ON"
+    const double OFF "PMON_OFF"
 
 cdef enum:
     MOST_SUMMED = 32768        # samples whose sum fits 32 bits
@@ -89,11 +99,6 @@ cdef enum:
     LEAST_MOVEMENT = 512       # 4 dB, of two blocks of eight bands
     EXPECTED_BLOCKS = 150      # 1.5 s, see speaking_expect
     TRUSTED_BLOCKS = 5         # 50 ms of what is expected are enough
-
-cdef double LEAST_DBOV = -75.0
-cdef double MOST_DECLINE = 30.0
-cdef double ON = 0.4
-cdef double OFF = 0.0
 
 SILENCE_DBOV = -127.0
 CLIP_LEVEL = C_CLIP_LEVEL  # 0.999 of full scale
