@@ -170,12 +170,73 @@ bench-speech: $(INSTALLED)  ## How well speech is found, beside other detectors;
 		--json build/speech.json $(if $(SPEECH_FLAGS),,--command 'make $@') $(SPEECH_FLAGS)
 
 .PHONY: test-system
-test-system: server sdks docs  ## What takes many minutes or a whole machine; a missing tool is a failure
+test-system: server sdks docs wheel  ## What takes many minutes or a whole machine; a missing tool is a failure
 	$(MAKE) sanitize-modules
 	$(MAKE) sanitize-churn CHURN_S=120
 	$(BIN)/pytest $(IN_PAIRS) tests/integration -m "system and not alone" --durations=0 \
 		--ignore tests/integration/test_churn.py
-	$(BIN)/pytest tests/integration -m "system and alone" --durations=0
+	PMON_WHEEL="$$(echo dist/*.whl)" $(BIN)/pytest tests/integration -m "system and alone" --durations=0
+
+# Tools of a release have much that pmon must not come to need: they stand apart.
+RELEASE := build/release
+$(RELEASE)/.installed: pyproject.toml constraints.txt | $(INSTALLED)
+	$(BIN)/python -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(RELEASE)/bin/python -m pip install --quiet -c constraints.txt --group release
+	touch $@
+
+# auditwheel looks at which symbols of which glibc are needed, and names the tag that is true. The
+# flags that this Python was itself linked with, a path to its libraries among them, stay out.
+.PHONY: wheel
+wheel: $(RELEASE)/.installed  ## A source package, and from it a wheel for other machines too, in dist/, tested
+	rm -rf dist build/wheel
+	LDSHARED="$(CC) -shared" $(RELEASE)/bin/python -m build --outdir build/wheel .
+	PATH="$(CURDIR)/$(RELEASE)/bin:$$PATH" auditwheel repair --wheel-dir dist build/wheel/*.whl
+	cp build/wheel/*.tar.gz dist
+	$(RELEASE)/bin/auditwheel show dist/*.whl
+	$(MAKE) test-wheel
+
+WHEEL_TESTS := tests/wheel tests/unit/test_interpreters.py tests/unit/test_dsp_meters.py
+.PHONY: test-wheel
+test-wheel: $(RELEASE)/.installed  ## The wheel in dist/, in a fresh environment outside of here
+	set -e; where=$$(mktemp -d); trap 'rm -rf "$$where"' EXIT; \
+	$(RELEASE)/bin/python -m venv "$$where/venv"; \
+	"$$where/venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'; \
+	"$$where/venv/bin/python" -m pip install --quiet -c constraints.txt --group wheel-test dist/*.whl; \
+	mkdir "$$where/tests"; cp -r $(WHEEL_TESTS) "$$where/tests"; \
+	cd "$$where" && venv/bin/python -m pytest tests
+
+.PHONY: version-is
+version-is:  # before a release: make version-is VERSION=1.2.3
+	grep -qxF 'version = "$(VERSION)"' pyproject.toml
+
+# What pmon brings to a machine with all its extras, and nothing else.
+RUNTIME := build/runtime
+$(RUNTIME)/.installed: $(SOURCES) | $(INSTALLED)
+	$(BIN)/python -m venv --clear --without-pip $(RUNTIME)
+	$(BIN)/python -m pip --python $(RUNTIME)/bin/python install --quiet -c constraints.txt \
+		'.[analyze,history,postgres,silero]'
+	touch $@
+
+.PHONY: sbom
+sbom: $(RUNTIME)/.installed $(RELEASE)/.installed  ## What pmon consists of, in build/sbom.json (CycloneDX)
+	$(RELEASE)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON -o build/sbom.json $(RUNTIME)/bin/python
+
+# --strict: where PyPI does not answer, it is not "no known vulnerabilities".
+.PHONY: audit
+audit: $(RUNTIME)/.installed $(RELEASE)/.installed  ## Known vulnerabilities of what pmon brings (asks PyPI)
+	$(RELEASE)/bin/python -m pip --python $(RUNTIME)/bin/python list --format freeze --exclude pmon-livekit \
+		> build/runtime.txt
+	$(RELEASE)/bin/pip-audit --strict --no-deps --disable-pip -r build/runtime.txt
+
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14 python3.14t
+.PHONY: pythons
+pythons:  ## Unit tests on each Python from 3.11 on that is to be had here
+	set -e; for python in $(PYTHONS); do \
+		if ! $$python -c '$(USABLE)' 2>/dev/null; then echo "no $$python here"; continue; fi; \
+		$(MAKE) unit PYTHON=$$python VENV=build/$$(basename $$python); \
+	done
 
 .PHONY: docs
 docs: $(INSTALLED)  ## The documentation as a site in build/site
