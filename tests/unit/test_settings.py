@@ -137,6 +137,7 @@ def test_the_message_says_what_is_there_and_what_should_be() -> None:
         ("PMON_DATABASE", "postgresql://user:hunter2@host:port/db", "hunter2"),
         ("PMON_IDENTITY_KEY", "hunter2", "hunter2"),
         ("PMON_HTTP_TOKEN", "hunter2", "hunter2"),
+        ("PMON_WEBHOOK_URL", "ftp://host/hunter2", "hunter2"),
     ],
 )
 def test_a_refused_secret_is_not_shown(variable: str, text: str, secret: str) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from pmon.app import messages as msg
 from pmon.app.channel import Channel
-from pmon.settings import Settings
+from pmon.settings import SETTINGS, Settings
 
 MAIN = """
 import signal
@@ -21,10 +21,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until it is heard, for which th
 from pmon.app.media_process import main
 main()
 """
-SECRETS = (
-    *("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "PMON_HTTP_TOKEN"),
-    *("PMON_DATABASE", "PMON_IDENTITY_KEY"),
-)
+SECRETS = {"LIVEKIT_API_KEY", *(setting.variable for setting in SETTINGS if setting.secret)}
 """Nobody needs them in the environment of a process that gets them over its channel."""
 EXIT_S = 3.0
 """How long a process may live on once it has closed its end."""

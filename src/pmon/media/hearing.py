@@ -104,6 +104,7 @@ def _token(credentials: Credentials, room: str) -> str:
         hidden=credentials.hidden,
         can_subscribe=True,
         can_publish=False,
+        can_publish_data=False,
     )
     token = api.AccessToken(credentials.api_key, credentials.api_secret)
     token = token.with_identity("pmon-check").with_kind("agent").with_grants(grants)

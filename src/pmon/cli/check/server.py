@@ -17,7 +17,7 @@ from livekit import api
 
 from pmon.agent.actions import Registered
 from pmon.agent.protocol import WorkerProtocol
-from pmon.agent.websocket import agent_url
+from pmon.agent.websocket import TOKEN_TTL, agent_url
 from pmon.cli.check.findings import Finding, Say, note, ok, wrong
 from pmon.cli.server_api import problem_of
 from pmon.settings import Settings
@@ -135,7 +135,7 @@ async def _converse(
     session: aiohttp.ClientSession, settings: Settings, protocol: WorkerProtocol
 ) -> Registered | None:
     token = api.AccessToken(settings.api_key, settings.api_secret)
-    token = token.with_grants(api.VideoGrants(agent=True))
+    token = token.with_grants(api.VideoGrants(agent=True)).with_ttl(TOKEN_TTL)
     headers = {"Authorization": f"Bearer {token.to_jwt()}"}
     async with session.ws_connect(agent_url(settings.url), headers=headers) as ws:
         protocol.connection_made(time.monotonic())
