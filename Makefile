@@ -233,10 +233,10 @@ audit: $(RUNTIME)/.installed $(RELEASE)/.installed  ## Known vulnerabilities of 
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14 python3.14t
 .PHONY: pythons
 pythons:  ## Unit tests on each Python from 3.11 on that is to be had here
-	set -e; for python in $(PYTHONS); do \
+	failed=; for python in $(PYTHONS); do \
 		if ! $$python -c '$(USABLE)' 2>/dev/null; then echo "no $$python here"; continue; fi; \
-		$(MAKE) unit PYTHON=$$python VENV=build/$$(basename $$python); \
-	done
+		$(MAKE) unit PYTHON=$$python VENV=build/$$(basename $$python) || failed="$$failed $$python"; \
+	done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 .PHONY: docs
 docs: $(INSTALLED)  ## The documentation as a site in build/site

@@ -93,10 +93,13 @@ async def test_a_check_that_registers_does_so_with_no_more_and_for_no_longer() -
     assert grants(session.token, 5 * MINUTE) == {"agent": True}
 
 
-@pytest.mark.parametrize("hidden", [True, False])
-def test_the_monitor_joins_one_room_where_it_publishes_no_media(hidden: bool) -> None:
+@pytest.mark.parametrize(("hidden", "notices"), [(True, True), (False, True), (True, False)])
+def test_the_monitor_joins_one_room_where_it_sends_notices_alone(
+    hidden: bool, notices: bool
+) -> None:
     anything: Any = None
-    credentials = settings(PMON_HIDDEN=str(hidden).lower())
+    chosen = {"PMON_HIDDEN": hidden, "ENABLE_NOTIFICATIONS": notices}
+    credentials = settings(**{name: str(value).lower() for name, value in chosen.items()})
     connection = RoomConnection(
         Meeting().monitor,
         credentials,
@@ -114,7 +117,7 @@ def test_the_monitor_joins_one_room_where_it_publishes_no_media(hidden: bool) ->
         "hidden": hidden,
         "canSubscribe": True,
         "canPublish": False,
-        "canPublishData": True,  # notices
+        "canPublishData": notices,
     }
 
 

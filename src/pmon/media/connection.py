@@ -50,6 +50,8 @@ class Credentials(Protocol):
     def api_secret(self) -> str: ...
     @property
     def hidden(self) -> bool: ...
+    @property
+    def enable_notifications(self) -> bool: ...
 
 
 class RoomConnection:
@@ -240,7 +242,7 @@ class RoomConnection:
             hidden=self._credentials.hidden,
             can_subscribe=True,
             can_publish=False,
-            can_publish_data=True,
+            can_publish_data=self._credentials.enable_notifications,
         )
         return (
             api.AccessToken(self._credentials.api_key, self._credentials.api_secret)
