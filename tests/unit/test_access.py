@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from web_pages import SECRET, TOKEN, bearer, client_of, livekit_token, web_server
 
-from pmon.web import access
+from pmon.web import access, pages
 from pmon.web.access import COOKIE, is_loopback, is_loopback_name
 from pmon.web.attempts import BURST, EVERY_S, SOURCES, Attempts
 from pmon.web.logins import LASTS_S, MOST, Logins
+from pmon.web.server import WebServer
 from pmon.web.tokens import ALL, Scope, Tokens, WrongTokenError
 
 CLOSED = [
@@ -143,8 +146,12 @@ def test_what_livekit_tokens_open() -> None:
         "..",
         "",
         "\u00e4\udcff",
+        "\ud800",
     ],
-    ids=["secret", "old", "participant", "no room", "unsigned", "abc", "dots", "empty", "bytes"],
+    ids=[
+        *("secret", "old", "participant", "no room", "unsigned", "abc", "dots", "empty", "bytes"),
+        "surrogate",
+    ],
 )
 async def test_other_tokens_open_nothing(token: str) -> None:
     for tokens in (Tokens(None, "key", SECRET), Tokens(TOKEN, "key", SECRET)):
@@ -231,14 +238,18 @@ async def test_a_wrong_token_is_refused_with_a_page_that_says_so(token: str) -> 
         assert "Set-Cookie" not in answer.headers
 
 
+FORM = "application/x-www-form-urlencoded"
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "status"),
     [
         ("application/json", b"{}", 415),
         ("multipart/form-data; boundary=x", b"--x", 415),
-        ("application/x-www-form-urlencoded", b"\xff=\xff", 400),
-        ("application/x-www-form-urlencoded; charset=no-such", b"token=a", 400),
-        ("application/x-www-form-urlencoded", b"token=" + b"a" * 100_000, 413),
+        (FORM, b"\xff=\xff", 400),
+        (f"{FORM}; charset=no-such", b"token=a", 400),
+        (f"{FORM}; charset=unicode_escape", rb"token=\ud800", 400),
+        (FORM, b"token=" + b"a" * 100_000, 413),
     ],
 )
 async def test_what_is_no_form_fills_no_log(
@@ -250,6 +261,78 @@ async def test_what_is_no_form_fills_no_log(
     ):
         assert answer.status == status
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("path", "status"), [("/login", 400), ("/logout", 303), ("/nothing", 401)])
+async def test_a_body_that_can_not_be_unpacked_fills_no_log(
+    path: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Read or not."""
+    headers = {"Content-Type": FORM, "Content-Encoding": "gzip"}
+    async with client_of(web_server(TOKEN)) as client:
+        answer = await client.post(path, data=b"token=a", headers=headers, allow_redirects=False)
+        assert answer.status == status
+        await answer.read()
+    assert caplog.text == ""
+
+
+async def begin_form(
+    server: WebServer, *headers: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Post a form of which only the beginning comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = ["POST /login HTTP/1.1", "Host: a", f"Content-Type: {FORM}", "Content-Length: 99"]
+    writer.write("\r\n".join([*head, *headers, "", "token=a"]).encode())
+    return reader, writer
+
+
+async def test_who_hangs_up_within_a_form_fills_no_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, over = asyncio.Event(), asyncio.Event()
+
+    async def token(request: web.Request) -> str:
+        reading.set()
+        try:
+            return await pages_token(request)
+        finally:
+            over.set()
+
+    pages_token = pages._token
+    monkeypatch.setattr(pages, "_token", token)
+    server = web_server(TOKEN)
+    async with client_of(server), asyncio.timeout(5):
+        _, writer = await begin_form(server)
+        await reading.wait()
+        writer.transport.abort()
+        await over.wait()
+    assert caplog.text == ""
+
+
+async def test_the_form_of_who_is_refused_is_not_waited_for() -> None:
+    """Nor decoded: it is whatever they like."""
+    server = web_server(TOKEN, clock=Clock())
+    async with client_of(server) as client, asyncio.timeout(5):
+        reader, writer = await begin_form(server, "Origin: https://evil.example")
+        assert b" 403 " in await reader.readline()
+        writer.close()
+        for n in range(BURST):
+            await log_in(client, f"guess-{n}")
+        reader, writer = await begin_form(server)
+        assert b" 429 " in await reader.readline()
+        writer.close()
+
+
+async def test_a_form_is_decoded_as_utf_8_alone() -> None:
+    """Python knows codecs that take seconds for what fits in here, in which no room is watched."""
+    body = f"token={TOKEN}".encode()
+    async with client_of(web_server(TOKEN)) as client:
+        for charset, status in (("punycode", 400), ("utf-7", 400), ("UTF-8", 303)):
+            headers = {"Content-Type": f"{FORM}; charset={charset}"}
+            async with client.post(
+                "/login", data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                assert answer.status == status, charset
 
 
 @pytest.mark.parametrize(

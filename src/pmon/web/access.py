@@ -118,10 +118,14 @@ class Access:
             raise RefusedError(403, OTHER_HOST)
         return ALL
 
+    def before_log_in(self, request: web.Request) -> None:
+        """Whether their form is read at all. Raises RefusedError."""
+        check_origin(request)
+        self._let_wait(request)
+
     def log_in(self, token: str, request: web.Request) -> str:
         """Returns the value of the cookie. Raises RefusedError."""
-        check_origin(request)
-        self._scope_of(token, request)
+        self._scope_of(token, request)  # others may have guessed while the form came
         return self._logins.begin(token)
 
     def log_out(self, request: web.Request) -> None:
@@ -129,17 +133,20 @@ class Access:
         self._logins.end(request.cookies.get(COOKIE, ""))
 
     def _scope_of(self, token: str, request: web.Request) -> Scope:
-        address = request.remote or ""
-        wait_s = self._attempts.wait_s(address)
-        if wait_s > 0:
-            raise RefusedError(429, f"too many wrong tokens: try again in {wait_s:.0f} s", wait_s)
+        self._let_wait(request)
         try:
             return self._tokens.scope(token)
         except NotAllowedError as error:  # it is no guess
             raise RefusedError(403, str(error)) from None
         except WrongTokenError as error:
-            self._attempts.failed(address)
+            self._attempts.failed(request.remote or "")
             raise RefusedError(401, str(error)) from None
+
+    def _let_wait(self, request: web.Request) -> None:
+        """Whoever guessed wrong too often has to. Raises RefusedError."""
+        wait_s = self._attempts.wait_s(request.remote or "")
+        if wait_s > 0:
+            raise RefusedError(429, f"too many wrong tokens: try again in {wait_s:.0f} s", wait_s)
 
 
 def check_origin(request: web.Request) -> None:
