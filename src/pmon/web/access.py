@@ -18,12 +18,13 @@ from pmon.web.attempts import Attempts
 from pmon.web.logins import Logins
 from pmon.web.tokens import ALL, NotAllowedError, Scope, Tokens, WrongTokenError
 
-COOKIE = "pmon_session"
 SCOPE = web.RequestKey("scope", Scope)
 OPEN = ("/", "/ready", "/login", "/logout", "/static/{name}")
 """Probes have no token, and whoever logs in has none yet."""
 WHOLE = ("/metrics", "/worker")
 """They tell of all rooms together."""
+STREAMS = ("/api/events", "/api/live")
+"""They have few places, which stay taken."""
 PROXIED = ("Forwarded", "X-Real-IP", "Via")
 """And all that begin with X-Forwarded-."""
 
@@ -102,7 +103,7 @@ class Access:
             raise RefusedError(401, str(error)) from None
 
     def _without_bearer(self, request: web.Request) -> Scope:
-        cookie = request.cookies.get(COOKIE, "")
+        cookie = _cookie(request)
         token = self._logins.token(cookie)
         if token is not None:
             try:
@@ -130,7 +131,7 @@ class Access:
 
     def log_out(self, request: web.Request) -> None:
         check_origin(request)
-        self._logins.end(request.cookies.get(COOKIE, ""))
+        self._logins.end(_cookie(request))
 
     def _scope_of(self, token: str, request: web.Request) -> Scope:
         self._let_wait(request)
@@ -151,14 +152,11 @@ class Access:
 
 def check_origin(request: web.Request) -> None:
     """Other web pages may not act for somebody whose browser can get in: neither post a form nor
-    open a websocket. Raises RefusedError.
+    open a websocket, nor fill the places of readers. They may link here. Raises RefusedError.
     """
-    reads = request.method in ("GET", "HEAD") and "Upgrade" not in request.headers
-    if reads and "Origin" not in request.headers:  # nor may they fill the places of readers
-        return
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
-        ours = site in ("same-origin", "none")
+        ours = site in ("same-origin", "none") or _is_link(request)
     else:  # it is not told over plain HTTP, nor by what is no browser
         origin = request.headers.get("Origin")
         hosts = (request.host, request.headers.get("X-Forwarded-Host", request.host))
@@ -166,6 +164,27 @@ def check_origin(request: web.Request) -> None:
         ours = origin is None or origin.partition("://")[2].lower() in asked
     if not ours:
         raise RefusedError(403, "this comes from another web page")
+
+
+def _is_link(request: web.Request) -> bool:
+    """Whether the whole window goes there, to something that ends: a stream may be downloaded, in
+    the back of a page that stays.
+    """
+    goes = request.method in ("GET", "HEAD") and "Upgrade" not in request.headers
+    window = request.headers.get("Sec-Fetch-Dest") == "document"
+    return goes and window and request.path not in STREAMS
+
+
+def cookie_name(request: web.Request) -> str:
+    """Browsers keep the cookies of all ports of a host together. Where several workers share one,
+    each is called by a port of its own.
+    """
+    port = request.host.rpartition(":")[2]
+    return f"pmon_session_{port}" if port.isascii() and port.isdigit() else "pmon_session"
+
+
+def _cookie(request: web.Request) -> str:
+    return request.cookies.get(cookie_name(request), "")
 
 
 def _bearer(request: web.Request) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from pmon.web.access import COOKIE, Access, RefusedError
+from pmon.web.access import Access, RefusedError, cookie_name
 from pmon.web.logins import LASTS_S
 
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -75,14 +75,19 @@ class Pages:
         response = _see("/dashboard")
         https = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
         response.set_cookie(
-            COOKIE, cookie, max_age=int(LASTS_S), httponly=True, samesite="Strict", secure=https
+            cookie_name(request),
+            cookie,
+            max_age=int(LASTS_S),
+            httponly=True,
+            samesite="Strict",
+            secure=https,
         )
         return response
 
     async def _log_out(self, request: web.Request) -> web.Response:
         self._access.log_out(request)
         response = _see("/login")
-        response.del_cookie(COOKIE)
+        response.del_cookie(cookie_name(request))
         return response
 
     async def _file(self, request: web.Request) -> web.Response:
