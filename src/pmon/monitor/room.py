@@ -186,12 +186,14 @@ class RoomMonitor:
         """The connection is lost and being made again; who seems to leave may not have left."""
         self._advance(self.sessions.all(), now)
         self._suspended_at = now
+        connected = self.link is Link.CONNECTED
         self.link = Link.SUSPENDED
         self.levels.suspend()
         for participant in self.participants.values():
             participant.believe_leave_at = float("inf")
             participant.leave_in_doubt = participant.left_at is not None
-            participant.quality_before = participant.quality
+            if connected:  # else it has been unknown since it was lost
+                participant.quality_before = participant.quality
             participant.quality = "unknown"
             for lost in participant.lost.values():
                 lost.believe_at = float("inf")
