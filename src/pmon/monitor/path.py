@@ -11,6 +11,7 @@ What comes by retransmission, as plain Opus from the server to us does, counts f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from statistics import median
 
@@ -73,6 +74,8 @@ class Paths:
         less is missing it is sent again, and the pictures come."""
         self.rtt_s: float | None = None
         """From here to the server and back."""
+        self.alive_until = -math.inf
+        """The own path was well until then at least: sound or a video came as it was sent."""
         self._participants = participants
         self._inbound: dict[str, Inbound] = {}
         self._suspected_since: float | None = None
@@ -99,6 +102,9 @@ class Paths:
             got[name] = inbound.read(readings.get(name, {}), now)
             if inbound.over:
                 del self._inbound[name]
+            loss = got[name].loss
+            if loss is not None and loss < TOLERATED:
+                self.alive_until = max(self.alive_until, now - got[name].seconds)
         self._dry = self._dried(got)
         self._weigh()
         self._bear(now)

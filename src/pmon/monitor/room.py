@@ -199,8 +199,9 @@ class RoomMonitor:
                 lost.believe_at = float("inf")
             self._speech.close(participant, now)
         self._attendance.pause(now)
+        doubted_since = max(now - DOUBT_S, self.levels.paths.alive_until)
         for session in self.sessions.all():
-            session.suspend(now, now - DOUBT_S)
+            session.suspend(now, doubted_since)
 
     def resumed(self, now: float) -> None:
         """The SDK made the connection again by itself; who is there is told bit by bit."""
@@ -417,6 +418,8 @@ class RoomMonitor:
         if reading is not None and not reading.frames and track.video and track.video.frames:
             return  # a receiver that has counted some does not forget them
         track.see(reading, now)
+        paths = self.levels.paths
+        paths.alive_until = max(paths.alive_until, track.came_until)
         sees = self.link is Link.CONNECTED and not self.levels.look(now)
         if reading is None or sees:
             for session in self._watching(participant):
