@@ -606,6 +606,23 @@ class TestPicturesBehindTheOwnPath:
         assert not call.raised()
         assert call.monitor.levels.paths.own_loss == pytest.approx(0.4, abs=0.02)
 
+    @pytest.mark.parametrize("own_level", ["excellent", "poor"])
+    @pytest.mark.parametrize("level", ["good", "poor"])
+    def test_nor_does_the_fall_of_all_soon_after_the_loss_has_come(
+        self, level: ev.QualityLevel, own_level: ev.QualityLevel
+    ) -> None:
+        """It shows bit by bit, over a window: what the server bore then is not the mean of that."""
+        call = Call(*NAMES_3, cameras=True)
+        call.pass_time(60, fps=15)
+        call.monitor.own_quality(own_level)
+        call.pass_time(30, own=0.3, fps=0)
+        for name in NAMES_3:
+            call.level(name, level)
+        call.pass_time(60, own=0.3, fps=0)
+        assert "video_frozen" not in {issue for _, issue in call.raised()}
+        assert call.monitor.levels.blind
+        assert {call.last(name).reason for name in NAMES_3} == {"server"}
+
     def test_no_own_loss_is_told_while_their_pictures_are_judged(self) -> None:
         """It fell before it could be told whose loss it is, so it is not told of either."""
         call = Call("ann", cameras=True)
