@@ -194,6 +194,12 @@ class TestUplink:
         assert (told.reason, told.evidence["direction"]) == ("server", "unknown")
         assert told.evidence["loss"] == pytest.approx(loss, abs=0.005)
 
+    def test_nor_is_one_that_was_borne_however_long_the_others_are_silent(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(110, {"ann": 0.05}, silent=["bob"])
+        call.level("ann", "good")
+        assert call.last("ann").reason == "server"
+
     def test_alone_in_the_room_it_may_grow_from_one_that_was_borne(self) -> None:
         """The server made nothing of the first; it is the second of which it speaks."""
         call = Call("ann")
@@ -652,6 +658,53 @@ class TestPicturesBehindTheOwnPath:
         frozen = [who for who, issue in call.raised() if issue == "video_frozen"]
         assert frozen == list(names)
         assert call.monitor.levels.paths.own_loss is None
+
+    def lowered(self, cameras: Sequence[str], own: float = 0.15, *, chance: bool = False) -> Call:
+        """A call behind a bad path of our own that the server has not called ann's fault, until
+        something else is wrong with her link, too: she is the only one who is heard.
+        """
+        call = Call("ann", "bob", "cleo", cameras=True)
+        call.frames = {sid: 0 for sid in call.frames if sid.removeprefix("C_") in cameras}
+        if chance:
+            call.wires = {name: Wire(random.Random(name)) for name in NAMES_3}
+            call.look()
+        call.pass_time(60, fps=15, silent=["bob", "cleo"])
+        call.pass_time(60, own=own, fps=2, silent=["bob", "cleo"])
+        call.level("ann", "poor")
+        assert call.monitor.levels.blind
+        return call
+
+    def test_a_video_that_moves_ends_it_where_only_a_bad_uplink_would_go_on(self) -> None:
+        """Our path is well again as theirs begins to lose as much, of which nobody else tells."""
+        call = self.lowered(["ann", "bob"])
+        call.pass_time(20, {"ann": 0.15}, fps=15, silent=["bob", "cleo"], frozen=["ann"])
+        assert not call.monitor.levels.blind
+        call.pass_time(20, {"ann": 0.15}, fps=15, silent=["bob", "cleo"], frozen=["ann"])
+        assert ("ann", "video_frozen") in call.raised()
+        assert call.video("bob")[-1] == "live"
+
+    def test_but_not_where_one_who_is_well_tells_that_it_goes_on(self) -> None:
+        """A small picture may come where a large one does not."""
+        call = self.lowered(["ann", "bob"], 0.3)
+        call.pass_time(60, own=0.3, fps=15, silent=["cleo"], frozen=["ann"])
+        assert call.monitor.levels.blind
+        assert ("ann", "video_frozen") not in call.raised()
+
+    def test_so_do_the_silent_after_a_while(self) -> None:
+        call = self.lowered(["ann"])
+        call.pass_time(90, {"ann": 0.15}, fps=0, silent=["bob", "cleo"])
+        assert ("ann", "video_frozen") in call.raised()
+        assert call.monitor.levels.paths.own_loss is None
+        assert call.monitor.participants["ann"].account.reason == "uplink_loss"
+
+    @pytest.mark.parametrize("own", [0.2, 0.3])
+    def test_neither_does_while_it_goes_on(self, own: float) -> None:
+        """Some silent packets come, and some frames: many do not."""
+        call = self.lowered(NAMES_3, own, chance=True)
+        call.pass_time(900, own=own, fps=3, silent=["bob", "cleo"], frozen=["ann"])
+        assert call.monitor.levels.blind
+        assert {issue for _, issue in call.raised()} == {"connection_poor"}
+        assert call.video("bob").count("unknown") == 1
 
     def test_no_own_loss_is_told_while_their_pictures_are_judged(self) -> None:
         """It fell before it could be told whose loss it is, so it is not told of either."""

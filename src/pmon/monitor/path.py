@@ -22,7 +22,7 @@ from pmon.monitor.inputs import LinkReading
 from pmon.monitor.mos import heard_mos
 from pmon.monitor.participant import Participant
 from pmon.monitor.reception import NOTHING, Inbound, Reception, likely_loss
-from pmon.monitor.sight import standing_still
+from pmon.monitor.sight import coming, standing_still
 from pmon.monitor.video import FROZEN_AFTER_S
 
 WELL = 0.01
@@ -86,6 +86,8 @@ class Paths:
         """The loss of everybody of whom enough was sent lately, and of the ``SILENT``."""
         self._heads = 0
         """How many people that is."""
+        self._hushed = NOTHING
+        """What came of the silent while nobody who is well was heard."""
         self._dry: tuple[int, float] = (0, 0.0)
         """Of how many people nothing came the last time, while nothing came of others either, and
         for how long."""
@@ -110,6 +112,7 @@ class Paths:
         self._dry = self._dried(got)
         self._weigh()
         self._bear(now)
+        self._listen(got)
         self._borne.over(got.keys() - self._inbound.keys())
         self._judge_own(now)
         doubted = self._suspected_since is not None or self._all_borne
@@ -267,6 +270,26 @@ class Paths:
                 self._borne.see(name, loss, now)
         self._borne.look(losses, now)
 
+    def _listen(self, got: Mapping[str, Reception]) -> None:
+        """The silent clear the own path if they miss nothing for longer than a window: else one who
+        is not well would accuse it for ever, once their own uplink loses as much.
+        """
+        if self._well_is_heard:
+            self._hushed = NOTHING
+            return
+        silent = [name for name in got if name not in self._losses and is_well(self._level(name))]
+        self._hushed = sum((got[name] for name in silent), self._hushed)
+        if self._hushed.lost >= CLEAN * PLENTY:
+            self._hushed = NOTHING
+        elif self._hushed.expected >= PLENTY:
+            self._hushed = NOTHING
+            self._borne.over(name for name in self._losses if name is not None)
+
+    @property
+    def _well_is_heard(self) -> bool:
+        """Whether it is known what anybody loses whom the server finds well."""
+        return any(is_well(self._level(name)) for name in self._losses)
+
     @property
     def _all_borne(self) -> bool:
         """Whether all lose what the server found nothing wrong with, be it of the own path or of
@@ -341,6 +364,8 @@ class Paths:
         elif ours_is_low or (late and sure):
             self.own_loss = median(well)
         self.blind = bool(well) and least >= bound
+        if not self._well_is_heard and coming(self._participants.values(), now):
+            self.blind = False  # it may be their uplinks, and pictures do come
 
     def _figures(self, identity: str) -> dict[str, float]:
         inbound, loss = self._inbound.get(identity), self._uplink_loss(identity)
