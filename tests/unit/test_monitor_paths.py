@@ -404,6 +404,32 @@ class TestOwnPath:
         told = call.last("ann")
         assert (told.reason, told.evidence["direction"]) == ("server", "unknown")
 
+    def test_who_has_said_little_does_not_clear_it(self) -> None:
+        """They may miss none by chance, which is no reason to blame who does miss some."""
+        blamed = 0
+        for seed in range(100):
+            call = Call("ann", "bob")
+            call.wires = {name: Wire(random.Random(f"{name}{seed}")) for name in call.wires}
+            call.look()
+            call.pass_time(30, own=0.03, silent=["bob"])
+            for wire in call.wires.values():
+                wire.carry(2.2, 0.03)
+            call.meeting.to(call.meeting.now + 2.2)
+            call.level("ann", "good")
+            blamed += call.last("ann").reason == "uplink_loss"
+        assert blamed <= 3
+
+    def test_what_they_said_may_yet_tell_of_a_heavy_loss(self) -> None:
+        call = Call("ann", "bob")
+        call.pass_time(30, silent=["bob"])
+        call.pass_time(8, {"ann": 0.1}, silent=["bob"])
+        for name, wire in call.wires.items():
+            wire.carry(2.2, 0.1 if name == "ann" else 0.0)
+        call.meeting.to(call.meeting.now + 2.2)
+        call.level("ann", "good")
+        assert call.last("ann").reason == "uplink_loss"
+        assert figure(call.last("ann"), "loss") == pytest.approx(0.1, abs=0.01)
+
     def test_nor_of_one_who_is_heard_alone(self) -> None:
         call = Call("ann")
         call.monitor.own_quality("good")

@@ -84,6 +84,8 @@ class Paths:
         self._borne = Borne()
         self._losses: dict[str | None, float] = {}
         """The loss of everybody of whom enough was sent lately, and of the ``SILENT``."""
+        self._at_most: dict[str | None, float] = {}
+        """What they may lose, by chance, of what was sent."""
         self._heads = 0
         """How many people that is."""
         self._hushed = NOTHING
@@ -219,6 +221,11 @@ class Paths:
         if not losses and (self._suspected_since is not None or self._all_borne):
             return None
         path = self._path_loss(losses)
+        if (
+            min(losses.values(), default=1.0) < LOSS <= theirs
+            and min(self._at_most[name] for name in losses) >= theirs
+        ):
+            return None  # so little was sent of the others that they may miss none by chance
         return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
 
     def _dried(self, got: Mapping[str, Reception]) -> tuple[int, float]:
@@ -246,10 +253,11 @@ class Paths:
 
     def _weigh(self) -> None:
         """Look at the losses of everybody anew."""
-        self._losses, self._heads, silent = {}, 0, NOTHING
+        self._losses, self._at_most, self._heads, silent = {}, {}, 0, NOTHING
         for name, inbound in self._inbound.items():
             if inbound.loss is not None:
                 self._losses[name] = inbound.loss
+                self._at_most[name] = inbound.lately.likely_at_most
                 self._heads += 1
             elif inbound.lately.expected > 0 and is_well(self._level(name)):
                 silent += inbound.lately
@@ -257,6 +265,7 @@ class Paths:
         loss = likely_loss(silent)
         if loss is not None:
             self._losses[SILENT] = loss
+            self._at_most[SILENT] = silent.likely_at_most
 
     def _bear(self, now: float) -> None:
         """Take note of what the server finds nothing wrong with."""
