@@ -69,6 +69,11 @@ IN_PAIRS := -n 2 --dist loadfile
 unit: $(INSTALLED)  ## Unit tests
 	$(BIN)/pytest $(IN_PAIRS) tests/unit
 
+.PHONY: coverage
+coverage: $(INSTALLED)  ## Which branches the unit tests reach: 95 % of what needs no loop
+	$(BIN)/pytest $(IN_PAIRS) tests/unit --cov --cov-report=json:build/coverage.json
+	$(BIN)/python scripts/check_coverage.py build/coverage.json
+
 .PHONY: integration
 integration: server  ## Tests on a real livekit-server
 	$(BIN)/pytest $(IN_PAIRS) tests/integration -m "not system"

@@ -19,7 +19,7 @@ LOAD_THRESHOLD = 0.85
 
 @dataclass(frozen=True)
 class Verdict:
-    """One bound. ``measured`` is None where the run has no such row."""
+    """One bound. ``measured`` is None where the run has no such row, or one that says nothing."""
 
     what: str
     measured: float | None
@@ -60,8 +60,14 @@ def _of(result: Result | None, figure: Callable[[Result], float]) -> float | Non
     return None if result is None else figure(result)
 
 
+def _cost(result: Result | None, figure: Callable[[Result], float]) -> float | None:
+    """Of a row in which everybody was watched: whoever was lost cost nothing."""
+    return figure(result) if result is not None and result.whole else None
+
+
 def _ratio(above: Result | None, below: Result | None) -> float | None:
-    return above.ms / below.ms if above is not None and below is not None else None
+    costs = _cost(above, lambda r: r.ms), _cost(below, lambda r: r.ms)
+    return costs[0] / costs[1] if costs[0] is not None and costs[1] is not None else None
 
 
 def _talking(run: Run) -> Iterator[Verdict]:
@@ -79,7 +85,7 @@ def _talking(run: Run) -> Iterator[Verdict]:
 
 def _meeting(run: Run) -> Iterator[Verdict]:
     adaptive, always = run.find("meeting 150", "adaptive"), run.find("meeting 150", "always")
-    yield Verdict("a meeting of 150, adaptive: ms/s", _of(adaptive, lambda r: r.ms), 0.9)
+    yield Verdict("a meeting of 150, adaptive: ms/s", _cost(adaptive, lambda r: r.ms), 0.9)
     yield Verdict("the same, of always", _ratio(adaptive, always), 0.35)
 
 
@@ -88,8 +94,8 @@ def _large(run: Run) -> Iterator[Verdict]:
     yield Verdict("1,000 adaptive: unmuted", _of(most, lambda r: r.unmuted), 850, at_least=True)
     yield Verdict("1,000 adaptive: watched", _of(most, lambda r: r.watched), 1000, at_least=True)
     yield Verdict("1,000 adaptive: lost", _of(most, lambda r: r.lost), 0)
-    yield Verdict("1,000 adaptive: cores", _of(most, lambda r: r.cores), 0.8)
-    yield Verdict("1,000 adaptive: MB over all processes", _of(most, lambda r: r.rss_mb), 450)
+    yield Verdict("1,000 adaptive: cores", _cost(most, lambda r: r.cores), 0.8)
+    yield Verdict("1,000 adaptive: MB over all processes", _cost(most, lambda r: r.rss_mb), 450)
     overdue = most.told.overdue if most is not None and most.told is not None else None
     yield Verdict("1,000 adaptive: microphones not heard for 3 minutes", overdue, 0)
     fair = [r for r in family(run, "large", "adaptive") if r.server_core < 0.9 and r.whole]
@@ -106,7 +112,7 @@ def _auto(run: Run) -> Iterator[Verdict]:
     shed = run.find("auto 300", "auto")
     told = shed.told if shed is not None else None
     yield Verdict("300 as shipped: watched", _of(shed, lambda r: r.watched), 300, at_least=True)
-    yield Verdict("300 as shipped: cores", _of(shed, lambda r: r.cores), LOAD_THRESHOLD)
+    yield Verdict("300 as shipped: cores", _cost(shed, lambda r: r.cores), LOAD_THRESHOLD)
     resting = told.resting if told else None
     yield Verdict("300 as shipped: microphones that rest", resting, 1, at_least=True)
     # It is told what would be left with all shed, and more is done than that, but not many times.
@@ -137,7 +143,7 @@ def _right(run: Run) -> Iterator[Verdict]:
     yield Verdict("their speech billed from then on, too little or too much", off, 0.2)
     seen = run.find("cameras", "adaptive")
     video = seen.video if seen else None
-    yield Verdict("50 with cameras, adaptive: ms/s", _of(seen, lambda r: r.ms), 4)
+    yield Verdict("50 with cameras, adaptive: ms/s", _cost(seen, lambda r: r.ms), 4)
     told = None
     if video is not None and video.freezes:
         told = (video.frozen_told + video.live_told) / (2 * video.freezes)

@@ -105,6 +105,18 @@ async def test_dispatches_are_listed_and_deleted(
     assert livekit_server.url in again.err
 
 
+async def test_a_room_that_is_gone_is_said_to_be(
+    livekit_server: LocalServer, lkapi: api.LiveKitAPI, room: str
+) -> None:
+    """The server says after some seconds that it is unavailable, as if it were broken."""
+    made = (await pmon("dispatch", room, server=livekit_server)).out.strip()
+    await lkapi.room.delete_room(api.DeleteRoomRequest(room=room))
+    for question in (["--list"], ["--delete", made]):
+        done = await pmon("dispatch", room, *question, server=livekit_server)
+        assert (done.code, done.out) == (1, "")
+        assert f"has no room {room}" in done.err
+
+
 async def test_a_wrong_secret_and_nobody_there_are_said(
     livekit_server: LocalServer, room: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from event_samples import TIME, base, summary
 
 from pmon.metadata import NotificationPreferences
 from pmon.monitor import events as ev
-from pmon.outputs.notices import SENDS, Notices, shapes
+from pmon.outputs.notices import SENDS, Notices, Packet, shapes
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "notices.schema.json"
 SILENT = NotificationPreferences(welcome=False)
@@ -110,11 +111,18 @@ class Room:
         self.watch("blocker")
         for n in range(SENDS):
             (self.stops if n % 2 else self.starts)("blocker")
-            assert len(self.notices.due(self.now)) == 1
+            assert len(list(self.take())) == 1
+
+    def take(self, takes_s: float = 0.0) -> Iterator[Packet]:
+        """What is sent now, where each takes so long."""
+        while (packet := self.notices.due(self.now)) is not None:
+            yield packet
+            self.now += takes_s
+            self.notices.sent(self.now)
 
     def due(self, after_s: float = 0.0) -> list[tuple[dict[str, Any], list[str]]]:
         self.now += after_s
-        packets = self.notices.due(self.now)
+        packets = list(self.take())
         for packet in packets:
             assert packet.topic == "pmon"
             assert len(packet.payload) + sum(map(len, packet.destination_identities)) < 15_000

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from web_pages import SECRET, TOKEN, bearer, client_of, livekit_token, web_server
 
-from pmon.web import access
-from pmon.web.access import COOKIE, is_loopback, is_loopback_name
+from pmon.web import access, pages
+from pmon.web.access import cookie_name, is_loopback, is_loopback_name
 from pmon.web.attempts import BURST, EVERY_S, SOURCES, Attempts
 from pmon.web.logins import LASTS_S, MOST, Logins
+from pmon.web.server import WebServer
 from pmon.web.tokens import ALL, Scope, Tokens, WrongTokenError
 
 CLOSED = [
@@ -143,8 +147,12 @@ def test_what_livekit_tokens_open() -> None:
         "..",
         "",
         "\u00e4\udcff",
+        "\ud800",
     ],
-    ids=["secret", "old", "participant", "no room", "unsigned", "abc", "dots", "empty", "bytes"],
+    ids=[
+        *("secret", "old", "participant", "no room", "unsigned", "abc", "dots", "empty", "bytes"),
+        "surrogate",
+    ],
 )
 async def test_other_tokens_open_nothing(token: str) -> None:
     for tokens in (Tokens(None, "key", SECRET), Tokens(TOKEN, "key", SECRET)):
@@ -180,10 +188,38 @@ async def test_logging_in_and_out() -> None:
         assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
         assert TOKEN not in cookie
         assert await status(client, "/api/participants") == 200
-        kept = client.cookie_jar.filter_cookies(client._base_url)[COOKIE].value  # type: ignore[arg-type]
+        kept = cookie.partition(";")[0]
         async with client.post("/logout", allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "/login")
-        assert await status(client, "/dashboard", Cookie=f"{COOKIE}={kept}") == 401
+        assert await status(client, "/dashboard", Cookie=kept) == 401
+
+
+async def test_two_workers_of_one_machine_do_not_end_each_others_logins() -> None:
+    """Browsers keep cookies by host, whatever the port."""
+    another = web_server(TOKEN)
+    async with client_of(web_server(TOKEN)) as client, client_of(another):
+        assert await log_in(client, TOKEN) == 303
+        url = f"http://127.0.0.1:{another.port}"
+        async with client.post(f"{url}/login", data={"token": TOKEN}) as answer:
+            assert (answer.status, answer.url.path) == (200, "/dashboard")
+        assert await status(client, "/dashboard") == 200
+        async with client.post(f"{url}/logout"):
+            pass
+        assert await status(client, "/dashboard") == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("monitor.example", "pmon_session"),
+        ("[::1]", "pmon_session"),
+        ("[::1]:8081", "pmon_session_8081"),
+        ("a:b;c", "pmon_session"),
+        ("a:\u0661", "pmon_session"),
+    ],
+)
+def test_the_name_of_the_cookie_is_one_that_a_header_takes(host: str, name: str) -> None:
+    assert cookie_name(make_mocked_request("GET", "/", {"Host": host})) == name
 
 
 async def test_behind_https_the_cookie_is_for_https_alone() -> None:
@@ -213,7 +249,8 @@ async def test_a_login_ends_with_the_token_that_it_was_made_with() -> None:
         old = livekit_token(room_list=True, ttl=timedelta(minutes=-5))
         logins = server._access._logins
         cookie = logins.begin(old)
-        assert await status(client, "/api/rooms", Cookie=f"{COOKIE}={cookie}") == 401
+        name = f"pmon_session_{server.port}"
+        assert await status(client, "/api/rooms", Cookie=f"{name}={cookie}") == 401
         assert logins.token(cookie) is None
 
 
@@ -231,14 +268,18 @@ async def test_a_wrong_token_is_refused_with_a_page_that_says_so(token: str) -> 
         assert "Set-Cookie" not in answer.headers
 
 
+FORM = "application/x-www-form-urlencoded"
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "status"),
     [
         ("application/json", b"{}", 415),
         ("multipart/form-data; boundary=x", b"--x", 415),
-        ("application/x-www-form-urlencoded", b"\xff=\xff", 400),
-        ("application/x-www-form-urlencoded; charset=no-such", b"token=a", 400),
-        ("application/x-www-form-urlencoded", b"token=" + b"a" * 100_000, 413),
+        (FORM, b"\xff=\xff", 400),
+        (f"{FORM}; charset=no-such", b"token=a", 400),
+        (f"{FORM}; charset=unicode_escape", rb"token=\ud800", 400),
+        (FORM, b"token=" + b"a" * 100_000, 413),
     ],
 )
 async def test_what_is_no_form_fills_no_log(
@@ -250,6 +291,78 @@ async def test_what_is_no_form_fills_no_log(
     ):
         assert answer.status == status
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("path", "status"), [("/login", 400), ("/logout", 303), ("/nothing", 401)])
+async def test_a_body_that_can_not_be_unpacked_fills_no_log(
+    path: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Read or not."""
+    headers = {"Content-Type": FORM, "Content-Encoding": "gzip"}
+    async with client_of(web_server(TOKEN)) as client:
+        answer = await client.post(path, data=b"token=a", headers=headers, allow_redirects=False)
+        assert answer.status == status
+        await answer.read()
+    assert caplog.text == ""
+
+
+async def begin_form(
+    server: WebServer, *headers: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Post a form of which only the beginning comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = ["POST /login HTTP/1.1", "Host: a", f"Content-Type: {FORM}", "Content-Length: 99"]
+    writer.write("\r\n".join([*head, *headers, "", "token=a"]).encode())
+    return reader, writer
+
+
+async def test_who_hangs_up_within_a_form_fills_no_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, over = asyncio.Event(), asyncio.Event()
+
+    async def token(request: web.Request) -> str:
+        reading.set()
+        try:
+            return await pages_token(request)
+        finally:
+            over.set()
+
+    pages_token = pages._token
+    monkeypatch.setattr(pages, "_token", token)
+    server = web_server(TOKEN)
+    async with client_of(server), asyncio.timeout(5):
+        _, writer = await begin_form(server)
+        await reading.wait()
+        writer.transport.abort()
+        await over.wait()
+    assert caplog.text == ""
+
+
+async def test_the_form_of_who_is_refused_is_not_waited_for() -> None:
+    """Nor decoded: it is whatever they like."""
+    server = web_server(TOKEN, clock=Clock())
+    async with client_of(server) as client, asyncio.timeout(5):
+        reader, writer = await begin_form(server, "Origin: https://evil.example")
+        assert b" 403 " in await reader.readline()
+        writer.close()
+        for n in range(BURST):
+            await log_in(client, f"guess-{n}")
+        reader, writer = await begin_form(server)
+        assert b" 429 " in await reader.readline()
+        writer.close()
+
+
+async def test_a_form_is_decoded_as_utf_8_alone() -> None:
+    """Python knows codecs that take seconds for what fits in here, in which no room is watched."""
+    body = f"token={TOKEN}".encode()
+    async with client_of(web_server(TOKEN)) as client:
+        for charset, status in (("punycode", 400), ("utf-7", 400), ("UTF-8", 303)):
+            headers = {"Content-Type": f"{FORM}; charset={charset}"}
+            async with client.post(
+                "/login", data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                assert answer.status == status, charset
 
 
 @pytest.mark.parametrize(
@@ -273,6 +386,22 @@ async def test_other_web_pages_can_not_act_for_their_visitors(headers: dict[str,
             await client.ws_connect("/api/live", headers=headers)
 
 
+@pytest.mark.parametrize("path", ["/api/events", "/api/rooms", "/metrics", "/dashboard"])
+@pytest.mark.parametrize("kind", ["image", "iframe", "empty"])
+async def test_other_web_pages_get_nothing_into_themselves(path: str, kind: str) -> None:
+    """They cannot read it, and take the place of somebody who can. Images send no Origin."""
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": kind}
+    async with client_of(web_server()) as client:
+        assert await status(client, path, **headers) == 403
+
+
+async def test_other_web_pages_may_link_here() -> None:
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    async with client_of(web_server()) as client:
+        for path, code in (("/dashboard", 200), ("/api/rooms", 200), ("/api/events", 403)):
+            assert await status(client, path, **link) == code
+
+
 async def test_the_page_itself_may_open_a_websocket() -> None:
     """Also behind a proxy that changes the Host, if it says which that was."""
     async with client_of(web_server(TOKEN), **bearer(TOKEN)) as client:
@@ -282,6 +411,26 @@ async def test_the_page_itself_may_open_a_websocket() -> None:
         ):
             async with client.ws_connect("/api/live", headers=headers) as socket:
                 assert (await socket.receive_json())["anew"]
+
+
+async def test_what_the_docs_have_nginx_say_is_enough() -> None:
+    """The form and the websocket come with the port that the browser knows."""
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    known = {
+        "$host": "monitor.example",
+        "$http_host": "monitor.example:8443",
+        "$remote_addr": "192.0.2.7",
+        "$scheme": "https",
+        "$http_upgrade": "",
+        '"upgrade"': "",
+    }
+    said = {name: known[value] for name, value in re.findall(r"_header (\S+) (\S+);", page)}
+    headers = {name: value for name, value in said.items() if value}
+    headers["Origin"] = "https://monitor.example:8443"
+    async with client_of(web_server(TOKEN)) as client:
+        assert await log_in(client, TOKEN, **headers) == 303
+        async with client.ws_connect("/api/live", headers=headers | bearer(TOKEN)) as socket:
+            assert (await socket.receive_json())["anew"]
 
 
 # --- guessing

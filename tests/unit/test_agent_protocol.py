@@ -558,6 +558,26 @@ def test_a_drain_without_a_connection_is_remembered() -> None:
 # what is not understood
 
 
+def test_a_job_without_an_id_is_no_job() -> None:
+    """An answer could name nothing, and the next such job would be taken for the same."""
+    worker = registered_worker()
+    sent(worker)
+    for message in (availability(job("")), assignment(job(""))):
+        worker.receive_bytes(message, 0.0)
+    assert sent(worker) == []
+    assert worker.jobs == []
+
+
+def test_a_job_is_found_by_its_id_until_it_ends() -> None:
+    worker = registered_worker()
+    worker.receive_bytes(assignment(job("AJ_1")), 0.0)
+    found = worker.job("AJ_1")
+    assert found is not None
+    assert (found.job, worker.job("AJ_2")) == ("AJ_1", None)
+    worker.job_ended("AJ_1")
+    assert worker.job("AJ_1") is None
+
+
 def test_unknown_messages_are_ignored() -> None:
     """Newer servers have more messages than this one knows."""
     worker = registered_worker()

@@ -77,6 +77,17 @@ def test_what_was_not_measured_is_neither_kept_nor_missed() -> None:
     assert all("not measured" in str(v) for v in verdicts(run()))
 
 
+@pytest.mark.parametrize("missing", [{"watched": 149}, {"lost": 1}])
+def test_a_row_that_lost_somebody_says_nothing_of_costs(missing: dict[str, int]) -> None:
+    """A watcher that watches a third of the room is the cheapest of all."""
+    always = result("meeting 150", "always", 150, window(0.5))
+    adaptive = result("meeting 150", "adaptive", 150, window(0.05), **missing)
+    verdict = found("the same, of always", run(always, adaptive))
+    assert verdict.ok is None
+    assert found("a meeting of 150", run(adaptive)).ok is None
+    assert not kept([verdict], entire=True)
+
+
 def test_livekit_agents_counts_at_the_largest_number_that_it_sustains() -> None:
     watch = "livekit-agents, one room"
     results = (
@@ -173,7 +184,7 @@ def test_a_microphone_that_the_patrol_forgot_misses() -> None:
     [
         (0.45, 300, told(), 0.0, []),
         (0.86, 300, told(load=0.6), 0.0, ["cores"]),
-        (0.45, 299, told(), 0.0, ["watched"]),
+        (0.45, 299, told(), 0.0, ["watched", "cores"]),
         (0.45, 300, told(heard=300, resting=0), 0.0, ["microphones that rest"]),
         (0.45, 300, told(load=0.5), 0.0, ["load told, of the cores used"]),
         (0.45, 300, told(load=0.05), 0.0, ["the same"]),

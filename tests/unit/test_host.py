@@ -7,10 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from noticed_room import Room
 from room_driver import microphone, person
 from sdk_stand_ins import FRAME, Publication, Tier, room_of, say, silence
 
 from pmon.app import messages as msg
+from pmon.app import watched_room
 from pmon.app.host import SHOW_S, Host
 from pmon.app.watched_room import WatchedRoom
 from pmon.media.connection import RoomConnection
@@ -97,4 +99,36 @@ async def test_levels_are_told_of_those_who_are_looked_at_and_while_they_are(
     level = host.status(now).rooms[0].sessions[0].level_dbov
     assert level is not None
     await subscriptions.aclose()
+    await host.leave()
+
+
+async def test_a_notice_that_takes_long_to_send_holds_up_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the room would get it, the next and the one after that within a moment."""
+    host, room, _, _ = listening_to_ann(monkeypatch)
+    meeting = Room("bob", "carol", "dave", "erin")
+    for identity in ("bob", "carol", "dave", "erin"):
+        meeting.watch(identity)
+        meeting.starts(identity)
+    now, sent = meeting.now, []
+
+    async def publish(*_: Any) -> None:
+        nonlocal now
+        now += 0.75
+        sent.append(now - meeting.now)
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += max(0.0, seconds)
+
+    room.notices = meeting.notices
+    room.connection.connected = True
+    monkeypatch.setattr(room.connection, "publish", publish)
+    with monkeypatch.context() as patch:
+        patch.setattr(watched_room, "time", SimpleNamespace(monotonic=lambda: now))
+        patch.setattr(watched_room, "asyncio", SimpleNamespace(sleep=sleep))
+        await room._send(room._due(now))
+    assert sent == [0.75, 1.5, 2.5, 3.25]
+    await room.connection._subscriptions.aclose()
     await host.leave()

@@ -143,6 +143,22 @@ async def test_choosing_rooms_and_types(client: aiohttp.ClientSession, server: W
     ]
 
 
+async def test_an_empty_room_is_no_choice() -> None:
+    """``?room=`` is what a form sends in which nothing was chosen."""
+    server = web_server(TOKEN)
+    headers = bearer(livekit_token(room_admin=True, room="blue"))
+    async with client_of(server) as client:
+        server.rooms([room_view("red", "ann"), room_view("blue", "bob")])
+        for who, seen in ((bearer(TOKEN), {"ann", "bob"}), (headers, {"bob"})):
+            async with client.get("/api/participants?room=", headers=who) as answer:
+                found = (await answer.json())["participants"]
+            assert {row["participant"] for row in found} == seen
+        async with client.get("/api/events?room=", headers=headers) as answer:
+            server.event(speaking(1, "red"))
+            server.event(speaking(2, "blue"))
+            assert (await Reader(answer).next())["id"] == "abc-2"
+
+
 async def test_a_type_that_does_not_exist_is_named(client: aiohttp.ClientSession) -> None:
     """It would never come, and whoever waits for it would not know."""
     async with client.get("/api/events?types=speaking") as answer:
@@ -364,7 +380,8 @@ async def test_a_slow_page_is_dropped_and_nothing_is_kept_for_it(
 
 
 async def test_what_is_no_message_closes_the_socket(client: aiohttp.ClientSession) -> None:
-    for nonsense in ("{", "[]", '{"visible": 3}'):
+    deep = '{"x":' + "[" * 30_000 + "]" * 30_000 + "}"
+    for nonsense in ("{", "[]", '{"visible": 3}', deep):
         async with client.ws_connect("/api/live") as page:
             await page.send_str(nonsense)
             async with asyncio.timeout(5):

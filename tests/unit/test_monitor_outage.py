@@ -47,6 +47,17 @@ def test_a_resume_brings_the_quality_back(meeting: Meeting) -> None:
     assert (seconds(resolved), resolved.reason) == (30.0, "recovered")
 
 
+def test_so_does_one_that_took_a_second_try(meeting: Meeting) -> None:
+    """The SDK says that it is reconnecting anew when it gives up to resume: of that time nothing
+    was known that could be brought back.
+    """
+    meeting.monitor.suspend(20.0)
+    meeting.monitor.suspend(22.0)
+    meeting.to(23.0)
+    meeting.monitor.resumed(23.0)
+    assert [e.to for e in meeting.of(ev.ConnectionQuality)] == ["poor", "unknown", "poor"]
+
+
 def reconnect(meeting: Meeting, away_s: float, *, first: str) -> None:
     """A full reconnect of our own: the SDK reports all gone, then the same again."""
     if first == "suspended":

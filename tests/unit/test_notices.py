@@ -345,6 +345,20 @@ def test_a_change_waits_for_the_second_to_be_over() -> None:
     assert len(room.due(after_s=0.01)) == 1
 
 
+def test_a_send_counts_from_when_it_is_out() -> None:
+    """After one that took long to get out there is one more at once, and then a second's pause."""
+    room = Room(*(f"p{n}" for n in range(3)))
+    for n in range(3):
+        room.watch(f"p{n}")
+        room.starts(f"p{n}")
+    assert room.notices.due(room.now)
+    room.notices.sent(room.now + 0.9)
+    assert room.notices.due(room.now + 0.9)
+    room.notices.sent(room.now + 0.9)
+    assert room.due(after_s=PER_S) == []
+    assert len(room.due(after_s=0.9)) == 1
+
+
 def test_what_flipped_back_while_it_waited_is_not_told() -> None:
     room = Room("alice", "bob", "blocker")
     room.watch("alice")
@@ -421,7 +435,7 @@ def test_in_any_order_the_rules_hold(steps: list[tuple[str, str, float]]) -> Non
                 room.watch(identity, NotificationPreferences(recipients="all"))
             case _:
                 getattr(room, what)(identity)
-        for packet in room.notices.due(room.now):
+        for packet in room.take():
             assert packet.destination_identities
             assert present.issuperset(packet.destination_identities)
             sent.append((room.now, packet))

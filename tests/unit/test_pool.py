@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from pmon.app import messages as msg
 from pmon.app.pool import PREPARED_S, Pool
 from pmon.app.reserved import KEPT_S, PEOPLE_A_ROOM
-from pmon.app.slot import Slot
+from pmon.app.slot import SETTLED_S, Slot
 from pmon.metadata import JobMetadata
 from pmon.monitor.view import RoomView, SessionView
 from pmon.settings import Settings
@@ -30,12 +31,16 @@ class Place:
         name: str,
         settings: Settings,
         on_message: Callable[[Place, msg.FromHost], None],
-        on_gone: Callable[[Place, bool], None],
+        on_gone: Callable[[Place, Set[str]], None],
     ) -> None:
         self.slot = Slot(name)
         self.slot.ready(0.0)
         self.rooms: list[str] = []
         """What it was asked to join or to watch, in order."""
+        self.process: object = None
+        self.is_replaced = False
+        self.reasons: list[tuple[str, Set[str]]] = []
+        """What it was to be replaced for, and the rooms that were away then."""
         self._on_message = on_message
         self._on_gone = on_gone
 
@@ -53,12 +58,22 @@ class Place:
     def is_busy(self, reported: float, microphones: int = 0) -> None:
         self.says(load(reported, microphones))
 
-    def dies(self, *, pause_s: float = 0.0) -> None:
-        assert self.slot.gone(0.0) == pause_s
-        self._on_gone(self, False)
+    def dies(self, now: float = 0.0) -> None:
+        self.slot.gone(now)
+        self._on_gone(self, frozenset())
 
-    def hands_over(self) -> None:
-        self._on_gone(self, True)
+    def hands_over(self, *, unprepared: Set[str] = frozenset()) -> None:
+        self.slot.pause(0.0)
+        self._on_gone(self, set(self.slot.rooms) - unprepared)
+
+    def has_grown(self, mib: int) -> None:
+        memory = SimpleNamespace(rss=mib << 20)
+        self.process = SimpleNamespace(memory_info=lambda: memory)
+
+    def recycle(self, reason: str, away: Set[str]) -> bool:
+        self.reasons.append((reason, away))
+        self.is_replaced = not away
+        return self.is_replaced
 
 
 def load(reported: float, microphones: int = 0) -> msg.HostLoad:
@@ -219,7 +234,9 @@ def test_a_process_that_has_just_begun_anew_is_not_taken_for_idle(
     assert pool.shares[0] == pytest.approx(ONE_MORE), "its job is expected once more"
 
 
-def test_a_process_that_dies_again_and_again_draws_no_jobs(pool: Pool, places: list[Place]) -> None:
+def test_a_process_that_dies_again_and_again_draws_no_jobs(
+    pool: Pool, places: list[Place], clock: Clock
+) -> None:
     """LiveKit gives the next job to the idlest worker, and a dead process did nothing at all."""
     for place in places:
         place.is_busy(0.3)
@@ -229,10 +246,14 @@ def test_a_process_that_dies_again_and_again_draws_no_jobs(pool: Pool, places: l
     assert pool.shares == pytest.approx([0.3 + ONE_MORE] * 2), "one death is over in a second"
     assert not pool.full("media-0")
     for place in places:
-        place.dies(pause_s=1.0)
+        place.slot.ready(clock.now)
+        place.dies(clock.now + 3.0)
     assert pool.shares == [1.0, 1.0]
     assert pool.full("media-0")
+    places[0].slot.ready(clock.now)
     places[0].is_busy(0.1)
+    assert pool.shares == [1.0, 1.0], "the one before it lived for three seconds as well"
+    clock.now += SETTLED_S
     assert pool.shares == pytest.approx([0.1 + ONE_MORE, 1.0])
 
 
@@ -241,6 +262,7 @@ def test_nobody_counts_as_watched_whose_process_is_dead(
 ) -> None:
     """The metrics said that all was well, until another process told of its rooms."""
     pool.handle(start("AJ_1", "a"))
+    pool.handle(start("AJ_2", "b"))
     rooms = [watched("a", "ann"), watched("b", "bob", "eve")]
     places[0].says(msg.HostStatus(rooms=rooms[:1]))
     places[1].says(msg.HostStatus(rooms=rooms[1:]))
@@ -249,13 +271,86 @@ def test_nobody_counts_as_watched_whose_process_is_dead(
     places[0].dies()
     assert (pool.rooms, pool.unwatched) == (rooms[1:], 1)
     assert told[-1] == msg.HostStatus(rooms=[]), "nobody has to ask for it"
-    places[0].dies(pause_s=1.0)
+    places[0].dies()
     assert pool.unwatched == 1, "it has not said a word in between"
     away = msgspec.structs.replace(rooms[0], connected=False)
     places[0].says(msg.HostStatus(rooms=[away]))
     assert pool.unwatched == 1, "it is not in the room yet"
     places[0].says(msg.HostStatus(rooms=rooms[:1]))
     assert (pool.rooms, pool.unwatched) == (rooms, 0)
+
+
+def test_whose_process_dies_before_it_told_of_them_is_unwatched(
+    pool: Pool, places: list[Place]
+) -> None:
+    """A room that kills its process counted for nobody, and no alert was raised."""
+    for name in ("ann", "bob"):
+        pool.handle(start(f"AJ_{name}", "poison", name))
+        pool.handle(start(f"AJ_{name}_twice", "poison", name))
+    places[0].says(msg.HostStatus(rooms=[]))
+    assert pool.unwatched == 0
+    places[0].dies()
+    assert pool.unwatched == 2
+    pool.handle(start("AJ_eve", "poison", "eve"))
+    assert pool.unwatched == 3, "nobody watches who comes meanwhile"
+    places[0].slot.ready(0.0)
+    places[0].says(msg.HostStatus(rooms=[watched("poison", "ann")]))
+    assert pool.unwatched == 0
+
+
+def test_who_comes_while_the_process_is_dead_is_unwatched(pool: Pool, places: list[Place]) -> None:
+    pool.handle(start("AJ_1", "a"))
+    places[0].dies()
+    places[1].dies()
+    pool.handle(start("AJ_2", "b"))
+    assert pool.unwatched == 2
+    pool.handle(start("AJ_3", "c", participant=""))
+    assert pool.unwatched == 2, "who is in a room that nobody has joined, nobody knows"
+
+
+def test_people_of_a_room_that_is_left_behind_are_unwatched(
+    pool: Pool, places: list[Place]
+) -> None:
+    """One that is too large goes in the end, whether the next could join all rooms or not."""
+    places[1].is_busy(1.0)
+    pool.handle(start("AJ_1", "a"))
+    pool.handle(start("AJ_2", "b"))
+    rooms = [watched("a", "ann"), watched("b", "bob", "eve")]
+    places[0].says(msg.HostStatus(rooms=rooms))
+    places[0].hands_over(unprepared={"b"})
+    assert (pool.rooms, pool.unwatched) == (rooms[:1], 2)
+    places[0].says(msg.HostStatus(rooms=rooms))
+    assert pool.unwatched == 0
+
+
+def test_one_process_is_replaced_at_a_time_and_the_largest_first(
+    pool: Pool, places: list[Place]
+) -> None:
+    """All at once needed the memory of all twice, on a machine that had too little of it."""
+    pool.recycle(100 << 20)  # before any process is there
+    for place, mib in zip(places, (120, 130), strict=True):
+        place.has_grown(mib)
+    pool.recycle(125 << 20)
+    pool.recycle(100 << 20)
+    assert [place.reasons for place in places] == [
+        [],
+        [("130 MiB are more than PMON_MAX_RSS", set())],
+    ]
+    places[1].is_replaced = False
+    places[1].has_grown(90)
+    pool.recycle(100 << 20)
+    assert [len(place.reasons) for place in places] == [1, 1]
+
+
+def test_one_that_is_put_off_for_a_room_lets_the_others_be_replaced(
+    pool: Pool, places: list[Place]
+) -> None:
+    away = msgspec.structs.replace(watched("b", "bob"), connected=False)
+    places[1].says(msg.HostStatus(rooms=[watched("a", "ann"), away]))
+    for place, mib in zip(places, (120, 130), strict=True):
+        place.has_grown(mib)
+    pool.recycle(100 << 20)
+    assert [[away for _, away in place.reasons] for place in places] == [[set()], [{"b"}]]
 
 
 def test_nobody_is_unwatched_in_a_room_that_nobody_asks_for_any_more(

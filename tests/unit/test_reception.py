@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -30,6 +31,18 @@ def test_nothing_sent_is_no_loss_rate() -> None:
     assert got.expected == 0
     assert got.loss is None
     assert got.concealment is None
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2, 5, 10, 30])
+def test_a_way_that_loses_more_is_hardly_ever_taken_for_one_that_may(lost: int) -> None:
+    share = Reception(expected=1000, lost=lost).likely_at_most
+    mean = 1000 * share
+    as_few = sum(math.exp(-mean) * mean**n / math.factorial(n) for n in range(lost + 1))
+    assert 0.005 < as_few < 0.02
+
+
+def test_of_nothing_sent_any_share_may_be_lost() -> None:
+    assert NOTHING.likely_at_most == Reception(expected=3, lost=-1).likely_at_most == 1.0
 
 
 def test_late_packets_take_a_loss_back() -> None:

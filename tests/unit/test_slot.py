@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pmon.app import messages as msg
-from pmon.app.slot import BACKOFF_S, STEADY_S, Slot
+from pmon.app.slot import BACKOFF_S, SETTLED_S, STEADY_S, Slot
 from pmon.metadata import JobMetadata
 
 
@@ -87,7 +87,7 @@ def test_an_ending_that_was_not_carried_out_is_asked_for_again() -> None:
 
 def test_nothing_goes_to_a_process_that_hands_over() -> None:
     slot = running()
-    slot.pause()
+    slot.pause(0.5)
     assert slot.ask(start("AJ_1")) == []
     assert slot.ready(1.0) == [start("AJ_1")]
 
@@ -107,7 +107,30 @@ def test_one_that_is_never_ready_does_not_live_on_what_the_one_before_it_lived()
     slot = running()
     waits = [slot.gone(3600.0 + second) for second in range(3)]
     assert waits == [*BACKOFF_S[:3]]
-    assert slot.unsound
+    assert slot.is_unsound(3603.0)
+
+
+def test_one_that_lives_for_a_few_seconds_again_and_again_is_unsound_meanwhile_too() -> None:
+    """Each of them said that it was idle, drew the next jobs, and died with them."""
+    slot = running()
+    slot.gone(5.0)
+    slot.ready(6.0)
+    assert not slot.is_unsound(6.0), "one death is over in a second"
+    slot.gone(10.0)
+    slot.ready(11.0)
+    assert slot.is_unsound(11.0 + SETTLED_S - 0.1)
+    assert not slot.is_unsound(11.0 + SETTLED_S)
+
+
+def test_a_handover_is_no_death_and_ends_a_long_life() -> None:
+    slot = running()
+    slot.gone(1.0)
+    slot.gone(2.0)
+    slot.ready(3.0)
+    slot.pause(3.0 + STEADY_S)
+    slot.ready(4.0 + STEADY_S)
+    assert not slot.is_unsound(4.0 + STEADY_S)
+    assert slot.gone(5.0 + STEADY_S) == BACKOFF_S[0]
 
 
 def test_a_room_job_goes_on_with_each_session_that_has_not_ended() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Set
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +13,7 @@ import structlog
 
 from pmon.app import messages as msg
 from pmon.app.media_child import MediaChild
+from pmon.app.recycling import Recycling
 from pmon.app.slot import Slot
 from pmon.settings import Settings
 
@@ -22,12 +23,10 @@ PREPARE_S = 20.0
 LEAVE_S = 10.0
 HUNG_S = 30.0
 """A process says something every second; a machine under load may take its time."""
-RECYCLE_EVERY_S = 600.0
-RECYCLE_AGAIN_S = 60.0
-"""After a try that came to nothing."""
-MOST_REFUSALS = 2
 READY_S = 60.0
 """A process that does not work by then never will: it is told apart from one that is slow."""
+DRAIN_PAUSE_S = 1.0
+"""The longest wait for the next process where only summaries are left to be told."""
 
 log = structlog.get_logger("pmon.worker")
 
@@ -44,22 +43,22 @@ class Place:
         name: str,
         settings: Settings,
         on_message: Callable[[Place, msg.FromHost], None],
-        on_gone: Callable[[Place, bool], None],
+        on_gone: Callable[[Place, Set[str]], None],
     ) -> None:
         self.slot = Slot(name)
         self.process: psutil.Process | None = None
         self._settings = settings
         self._on_message = on_message
         self._on_gone = on_gone
-        """The process is gone, and what it said of itself does not hold for the next; and whether
-        that one watches what it watched already."""
+        """The process is gone, and what it said of itself does not hold for the next; and the rooms
+        in which the next one is already."""
         self._child: MediaChild | None = None
-        self._successor: MediaChild | None = None
+        self._next: MediaChild | None = None
+        """One that prepares itself to take its place."""
+        self._hands_over = False
         self._draining = asyncio.Event()
         self._heard_at = 0.0
-        self._recycled_at = float("-inf")
-        self._refusals = 0
-        """How often in a row the next process could not join all rooms."""
+        self._tries = Recycling()
         self._came_up = asyncio.get_running_loop().create_future()
         self._came_up.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._task: asyncio.Task[None] | None = None
@@ -73,7 +72,12 @@ class Place:
     @property
     def works(self) -> bool:
         """Whether a process watches the rooms, or is just handing them over."""
-        return self.slot.running or self._successor is not None
+        return self.slot.running or self._hands_over
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another process is about to take the place of this one."""
+        return self._hands_over or (self._recycling is not None and not self._recycling.done())
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name=self.slot.name)
@@ -88,15 +92,21 @@ class Place:
             if self._child is not None:
                 self._child.send(due)
 
-    def recycle(self, reason: str) -> None:
+    def recycle(self, reason: str, away: Set[str]) -> bool:
         """Put another process in the place of this one, which joins the rooms before it leaves.
 
-        At most once in ten minutes: a process that is too large from the start stays so.
+        While a room is ``away``, nobody could tell what became of its people meanwhile, which puts
+        it off for a while. Returns whether a try has begun.
         """
         now = time.monotonic()
-        if now - self._recycled_at >= RECYCLE_EVERY_S and self.slot.running:
-            self._recycled_at = now
-            self._recycling = asyncio.create_task(self._recycle(reason), name="recycle")
+        if self.is_replaced or not self.slot.running or not self._tries.is_due(now):
+            return False
+        if away and self._tries.put_off(now):
+            self._warn_put_off("this one is not in all rooms just now", sorted(away))
+            return False
+        self._tries.begins(now)
+        self._recycling = asyncio.create_task(self._recycle(reason, away), name="recycle")
+        return True
 
     def look_after(self, now: float) -> None:
         """End a process that has not said a word for long; another one goes on."""
@@ -119,7 +129,7 @@ class Place:
         self._draining.set()
         if self._task is not None:
             self._task.cancel()
-        for child in (self._child, self._successor):
+        for child in (self._child, self._next):
             if child is not None:
                 child.kill()
 
@@ -141,13 +151,23 @@ class Place:
             if not self._came_up.done():
                 self._came_up.set_exception(MediaError(problem))
                 return
-            if pause_s and not self._draining.is_set():
-                await _first_of(self._draining.wait(), timeout_s=pause_s)
+            await self._pause(pause_s)
+        if self._next is not None:
+            self._next.kill()  # there is nothing left to take over
+
+    async def _pause(self, pause_s: float) -> None:
+        """Never none at all where there should be one, or the loop would do nothing else."""
+        if self._draining.is_set():
+            await asyncio.sleep(min(pause_s, DRAIN_PAUSE_S))
+        elif pause_s:
+            await _first_of(self._draining.wait(), timeout_s=pause_s)
 
     async def _one_process(self) -> tuple[str, float]:
         """The life of one process. Returns what became of it, and how long to wait then."""
-        successor, self._successor = self._successor, None
-        child = successor or await MediaChild.spawn(self._settings, self._heard)
+        child, self._next = self._next, None
+        self._hands_over = False
+        if child is None or not child.alive:
+            child = await MediaChild.spawn(self._settings, self._heard)
         self._child = child
         try:
             with suppress(psutil.NoSuchProcess):  # what became of it is told below
@@ -162,10 +182,12 @@ class Place:
             await child.handed_over.wait()
         finally:
             self._child = self.process = None
-        pause_s = self.slot.gone(time.monotonic())
-        self._on_gone(self, self._successor is not None)
-        if self._successor is not None:
+        self._tries.gone()
+        if self._hands_over and self._next is not None and self._next.alive:
+            self._on_gone(self, set(self.slot.rooms).difference(self._next.unprepared or ()))
             return "it handed over", 0.0
+        pause_s = self.slot.gone(time.monotonic())
+        self._on_gone(self, frozenset())
         if self._came_up.done() and not self._draining.is_set():
             log.error(
                 "a media process died; another one goes on",
@@ -187,48 +209,57 @@ class Place:
         if not self._came_up.done():
             self._came_up.set_result(None)
 
-    async def _recycle(self, reason: str) -> None:
+    async def _recycle(self, reason: str, away: Set[str]) -> None:
+        old = self._child
+        if old is None:
+            return
         log.info(
             "replacing a media process",
             process=self.slot.name,
             reason=reason,
             jobs=len(self.slot.jobs),
         )
-        old = self._child
         try:
             successor = await MediaChild.spawn(self._settings, self._heard)
         except Exception:
             log.exception("no media process could be started", process=self.slot.name)
+            self._tries.failed(time.monotonic())
             return
-        patience_s = PREPARE_S + msg.PREPARE_ROOM_S * len(self.slot.rooms)
-        await _first_of(self._prepare(successor), self._draining.wait(), timeout_s=patience_s)
-        if old is None or old is not self._child or self._draining.is_set() or not successor.alive:
-            successor.kill()  # too late, or no use
-            return
-        if not self._is_prepared(successor):
-            self._refusals += 1
-            self._recycled_at = time.monotonic() - RECYCLE_EVERY_S + RECYCLE_AGAIN_S
-            log.warning(
-                "the process is not replaced: the other one could not join its rooms in time",
-                process=self.slot.name,
-                rooms=successor.unprepared,
-            )
+        if not old.alive:  # and another one goes on already
             successor.kill()
             return
-        self._refusals = 0
-        self._successor = successor
-        self.slot.pause()
+        self._next = successor
+        patience_s = PREPARE_S + msg.PREPARE_ROOM_S * len(self.slot.rooms)
+        await _first_of(
+            *(self._prepare(successor), self._draining.wait(), old.handed_over.wait()),
+            timeout_s=patience_s,
+        )
+        if not old.alive:
+            return  # it died, and this one goes on at once
+        if self._draining.is_set() or not self._can_take_over(successor, away):
+            successor.kill()
+            self._next = None
+            return
+        self._hands_over = True
+        self.slot.pause(time.monotonic())
         old.send(msg.HandOver())
         asyncio.get_running_loop().call_later(LEAVE_S, old.kill)
 
-    def _is_prepared(self, successor: MediaChild) -> bool:
-        """Whether it can take over. A room that it cannot join does not keep it off for ever: what
-        grows without bound takes all rooms with it in the end.
-        """
-        if successor.unprepared is None:
+    def _can_take_over(self, successor: MediaChild, away: Set[str]) -> bool:
+        """Whether it is in all rooms, or in as many as the process that it replaces."""
+        now = time.monotonic()
+        if not successor.alive or successor.unprepared is None:
+            log.warning("the process is not replaced: the other one is not ready")
+            self._tries.failed(now)
             return False
-        missing = set(successor.unprepared) & set(self.slot.rooms)
-        return not missing or self._refusals >= MOST_REFUSALS
+        missing = (set(successor.unprepared) & set(self.slot.rooms)) - away
+        if missing and self._tries.put_off(now):
+            self._warn_put_off("the other one could not join its rooms in time", sorted(missing))
+            return False
+        return True
+
+    def _warn_put_off(self, why: str, rooms: list[str]) -> None:
+        log.warning(f"the process is not replaced: {why}", process=self.slot.name, rooms=rooms)
 
     async def _prepare(self, successor: MediaChild) -> None:
         await successor.ready.wait()
@@ -244,8 +275,6 @@ class Place:
             return
         if child is self._child:
             self._heard_at = time.monotonic()
-        else:
-            return  # of one that prepares itself, or that has handed over
         if isinstance(message, msg.EventsLost):
             # Whoever came or left unseen stays so: another process asks the server anew.
             log.error(
@@ -255,6 +284,9 @@ class Place:
                 events=message.events,
             )
             child.kill()
+            self._on_message(self, message)
+        if child is not self._child or isinstance(message, msg.EventsLost):
+            return  # of one that prepares itself, or that has handed over
         self.slot.heard(message)
         if not isinstance(message, msg.Checkpoint | msg.Drained):
             self._on_message(self, message)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Set
 from contextlib import suppress
 
 import psutil
@@ -38,9 +39,9 @@ class Pool:
         self._loads: dict[Place, msg.HostLoad] = {}
         self._anew: set[Place] = set()
         """Those whose process is gone and the next has said nothing yet."""
-        self._unwatched: dict[Place, dict[str, int]] = {}
-        """How many people were watched in each room of a process that died, until the next one is
-        in it."""
+        self._lost: dict[Place, dict[str, int]] = {}
+        """How many people were watched in each room that was lost with a process, until the next
+        one is in it."""
         self._reserved = {place: Reserved() for place in self._places}
 
     @property
@@ -50,8 +51,10 @@ class Pool:
 
     @property
     def unwatched(self) -> int:
-        """How many people nobody watches because their process died."""
-        return sum(people for rooms in self._unwatched.values() for people in rooms.values())
+        """How many people nobody watches because their process died: those who were watched, or
+        those whom jobs are for, where these are more.
+        """
+        return sum(_people_of(place, lost) for place, lost in self._lost.items() if lost)
 
     @property
     def loads(self) -> list[msg.HostLoad]:
@@ -103,6 +106,8 @@ class Pool:
             case msg.StartJob(room=room):
                 place = self._place_of(room)
                 place.ask(message)
+                if not place.slot.running and place in self._lost:
+                    self._lost[place].setdefault(room, 0)  # nobody joins it just now
                 self._reserved[place].add(time.monotonic(), _microphones(message))
             case msg.Prepare(rooms=rooms):
                 for room in rooms:
@@ -126,15 +131,19 @@ class Pool:
         return [job for job in jobs if job.room == room]
 
     def recycle(self, max_rss: int) -> None:
-        """Replace what has grown beyond ``max_rss`` bytes; the SDK leaks a little a connection."""
-        for place in self._places:
-            # While a room is away, nobody could tell what became of its participants meanwhile.
-            settled = all(room.connected for room in self._rooms.get(place, ()))
-            with suppress(psutil.Error):  # it died just now
-                if place.process is not None and settled:
-                    rss = place.process.memory_info().rss
-                    if rss > max_rss:
-                        place.recycle(f"{rss >> 20} MiB are more than PMON_MAX_RSS")
+        """Replace what has grown beyond ``max_rss`` bytes; the SDK leaks a little a connection.
+
+        One at a time, the largest first: each needs the memory of two meanwhile.
+        """
+        if any(place.is_replaced for place in self._places):
+            return
+        sizes = {place: _rss(place) for place in self._places}
+        for place in sorted(sizes, key=lambda place: sizes[place], reverse=True):
+            rss = sizes[place]
+            away = {room.room for room in self._rooms.get(place, ()) if not room.connected}
+            reason = f"{rss >> 20} MiB are more than PMON_MAX_RSS"
+            if rss > max_rss and place.recycle(reason, away):
+                return
 
     def look_after(self, now: float) -> None:
         """See that no process hangs."""
@@ -163,7 +172,7 @@ class Pool:
 
         If one dies after another, another worker had better have the next job.
         """
-        if place in self._anew and place.slot.unsound:
+        if place.slot.is_unsound(now):
             return 1.0
         load = self._loads[place]
         return min(1.0, load.reported + load.one_more * self._reserved[place].count(now))
@@ -187,15 +196,17 @@ class Pool:
         self._prepared = {r: until for r, until in self._prepared.items() if until > now}
         return self._prepared
 
-    def _gone(self, place: Place, handed_over: bool) -> None:
-        """The process is gone: another one goes on with its jobs."""
+    def _gone(self, place: Place, kept: Set[str]) -> None:
+        """The process is gone: another one goes on with its jobs, and is in the ``kept`` rooms."""
         self._anew.add(place)
-        if handed_over or not place.slot.jobs:
-            return
-        lost = {room.room: len(people([room])) for room in self._rooms.get(place, [])}
-        self._unwatched[place] = self._unwatched.get(place, {}) | lost
-        self._rooms[place] = []
-        self._on_message(msg.HostStatus(rooms=[]))  # it would say so if it could
+        known = self._rooms.get(place, [])
+        self._rooms[place] = [room for room in known if room.room in kept]
+        watched = {room.room: len(people([room])) for room in known}
+        lost = {room: watched.get(room, 0) for room in place.slot.rooms if room not in kept}
+        before = self._lost.get(place, {})
+        self._lost[place] = {room: max(n, before.get(room, 0)) for room, n in lost.items()}
+        if lost:
+            self._on_message(msg.HostStatus(rooms=[]))  # it would say so if it could
 
     def _heard(self, place: Place, message: msg.FromHost) -> None:
         if isinstance(message, msg.HostStatus):
@@ -213,9 +224,9 @@ class Pool:
     def _watched_again(self, place: Place) -> None:
         """What is joined, or nobody asks for any more, is not unwatched."""
         joined = {room.room for room in self._rooms[place] if room.connected}
-        self._unwatched[place] = {
+        self._lost[place] = {
             room: people
-            for room, people in self._unwatched.get(place, {}).items()
+            for room, people in self._lost.get(place, {}).items()
             if room in place.slot.rooms and room not in joined
         }
 
@@ -231,3 +242,18 @@ class Pool:
 def _microphones(job: msg.StartJob) -> int:
     """How many a job is likely to bring: its participant's, or those of everybody."""
     return 1 if job.participant else PEOPLE_A_ROOM
+
+
+def _people_of(place: Place, lost: dict[str, int]) -> int:
+    """Some may have got their job only when the process was dead."""
+    wanted = {(job.room, job.participant) for job in place.slot.jobs.values() if job.participant}
+    jobs = Counter(room for room, _ in wanted)
+    return sum(max(watched, jobs[room]) for room, watched in lost.items())
+
+
+def _rss(place: Place) -> int:
+    """In bytes; nothing where no process is there."""
+    with suppress(psutil.Error):  # it died just now
+        if place.process is not None:
+            return int(place.process.memory_info().rss)
+    return 0

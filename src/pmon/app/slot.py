@@ -14,6 +14,8 @@ BACKOFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 """Waits before the next process, the last one repeated. Dying at once must not fill a core."""
 STEADY_S = 60.0
 """A process that lived for so long was sound: the next one need not wait."""
+SETTLED_S = 10.0
+"""One that comes after several that died has to live for so long before it is given more."""
 
 
 class Slot:
@@ -62,9 +64,9 @@ class Slot:
         workers = [] if self.workers is None else [self.workers]
         return [*workers, *starts, *self._endings]
 
-    def pause(self) -> None:
+    def pause(self, now: float) -> None:
         """Its process hands over: what comes now is for the next one."""
-        self.running = False
+        self._ended(now)
 
     # --- what comes from it
 
@@ -85,17 +87,22 @@ class Slot:
 
     def gone(self, now: float) -> float:
         """The process is gone. Returns how long to wait before the next."""
+        self._ended(now)
+        self._deaths += 1
+        return BACKOFF_S[min(self._deaths - 1, len(BACKOFF_S) - 1)]
+
+    def is_unsound(self, now: float) -> bool:
+        """Whether its processes die one after another, so that what it is given may be lost for
+        long.
+        """
+        settled = self._ready_at is not None and now - self._ready_at >= SETTLED_S
+        return self._deaths > 1 and not settled
+
+    def _ended(self, now: float) -> None:
         self.running = False
         if self._ready_at is not None and now - self._ready_at >= STEADY_S:
             self._deaths = 0
         self._ready_at = None
-        self._deaths += 1
-        return BACKOFF_S[min(self._deaths - 1, len(BACKOFF_S) - 1)]
-
-    @property
-    def unsound(self) -> bool:
-        """Its processes die one after another, so that what it is given may be lost for long."""
-        return self._deaths > 1
 
     def _states_of(self, job: str) -> list[bytes] | None:
         """None if it never had a session, which says more than that it has none now."""

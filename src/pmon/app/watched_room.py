@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import msgspec
 import structlog
@@ -25,7 +24,7 @@ from pmon.monitor.inputs import ParticipantInfo
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.watch import Watch
-from pmon.outputs.notices import Notices
+from pmon.outputs.notices import Notices, Packet
 from pmon.settings import Settings
 
 log = structlog.get_logger("pmon.host")
@@ -136,17 +135,24 @@ class WatchedRoom:
         self.monitor.tick(now)
         self.connection.jobs_changed()
         self.flush()
-        if self._sending is None and self.connection.connected:
-            packets = self.notices.due(now)
-            if packets:
-                self._sending = asyncio.create_task(self._send(packets))
+        if self._sending is None:
+            packet = self._due(now)
+            if packet is not None:
+                self._sending = asyncio.create_task(self._send(packet))
 
-    async def _send(self, packets: list[Any]) -> None:
+    def _due(self, now: float) -> Packet | None:
+        return self.notices.due(now) if self.connection.connected else None
+
+    async def _send(self, packet: Packet | None) -> None:
+        """This one and all that are due then."""
         try:
-            for packet in packets:
+            while packet is not None:
                 await self.connection.publish(
                     packet.payload, packet.topic, packet.destination_identities
                 )
+                self.notices.sent(time.monotonic())
+                await asyncio.sleep(self.notices.free_at - time.monotonic())
+                packet = self._due(time.monotonic())
         except Exception:
             log.exception("notices not sent", room=self.monitor.room)
         finally:

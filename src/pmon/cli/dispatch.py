@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
@@ -97,13 +99,25 @@ def _read(given: str) -> bytes:
         raise click.UsageError(f"--metadata: cannot read {given[1:]}: {error.strerror}") from None
 
 
-async def _list(settings: Settings, room: str) -> None:
+@asynccontextmanager
+async def _server_with(settings: Settings, room: str) -> AsyncIterator[api.LiveKitAPI]:
+    """The server's API, if there is such a room. Asked for the dispatches of another, the server
+    says after some seconds that it is unavailable, as if it were broken.
+    """
     async with server_api(settings) as server:
+        listed = await server.room.list_rooms(api.ListRoomsRequest(names=[room]))
+        if not listed.rooms:
+            raise click.ClickException(f"{settings.url} has no room {room}")
+        yield server
+
+
+async def _list(settings: Settings, room: str) -> None:
+    async with _server_with(settings, room) as server:
         for found in await server.agent_dispatch.list_dispatch(room):
             if found.agent_name:  # the server's own, for workers without a name, has none
                 click.echo(f"{found.id} {found.agent_name} {found.metadata}".rstrip())
 
 
 async def _delete(settings: Settings, room: str, dispatch_id: str) -> None:
-    async with server_api(settings) as server:
+    async with _server_with(settings, room) as server:
         await server.agent_dispatch.delete_dispatch(dispatch_id, room)

@@ -28,6 +28,8 @@ class _Run(msgspec.Struct):
     looks: int = 0
     lost: float = 0.0
     """The sum of the shares that older looks found: those are borne."""
+    newest: float = 0.0
+    """The last of them. While a loss is on the rise their mean is behind it."""
 
 
 class Borne:
@@ -41,7 +43,8 @@ class Borne:
         run = self._runs.setdefault(identity, _Run(now))
         run.young.append((now, loss))
         while now - run.young[0][0] >= SERVER_LAG_S:
-            run.lost += run.young.popleft()[1]
+            run.newest = run.young.popleft()[1]
+            run.lost += run.newest
             run.looks += 1
 
     def lowered(self, identity: str) -> None:
@@ -68,4 +71,6 @@ class Borne:
     def bears(self, identity: str | None, loss: float) -> bool:
         """Whether a loss of theirs is one that the server has found nothing wrong with."""
         run = None if identity is None else self._runs.get(identity)
-        return run is not None and run.looks > 0 and loss < MORE * run.lost / run.looks
+        if run is None or not run.looks:
+            return False
+        return loss < MORE * max(run.newest, run.lost / run.looks)

@@ -20,7 +20,7 @@ from pmon.monitor.inputs import (
     VideoReading,
 )
 from pmon.monitor.mic_faults import is_voiced
-from pmon.monitor.video import STALE_AFTER_S
+from pmon.monitor.video import NOT_LOW_FPS, STALE_AFTER_S
 
 LEAVE_GRACE_S = 1.0
 """A leave is believed after so long: a reconnect of our own first shows up as everyone leaving."""
@@ -52,6 +52,10 @@ class Track:
         """When that was read."""
         self.seen_since = self.moved_at = -math.inf
         """Since when it has been read without a gap, and when another frame had come last."""
+        self.came_until = -math.inf
+        """Until when at least it came at a full rate: the path that it came by was well."""
+        self.comes_since = math.inf
+        """Since when it comes at a full rate, from one reading to the next."""
         self.looking: bool | None = None
         """Whether a look at the picture is under way; None if it is seen all the time."""
         self.rests_on: Heard = "pcm"
@@ -79,8 +83,15 @@ class Track:
         """Take the totals of its receiver; None when that is gone."""
         if self.seen_at is None or now - self.seen_at > STALE_AFTER_S:
             self.seen_since = now
-        if reading is not None and self.video is not None and reading.frames > self.video.frames:
-            self.moved_at = now
+        comes_since = math.inf
+        if reading is not None and self.video is not None and self.seen_at is not None:
+            frames = reading.frames - self.video.frames
+            if frames > 0:
+                self.moved_at = now
+                if frames >= NOT_LOW_FPS * (now - self.seen_at):
+                    self.came_until = self.seen_at
+                    comes_since = min(self.comes_since, self.seen_at)
+        self.comes_since = comes_since
         self.video = reading
         self.seen_at = None if reading is None else now
 

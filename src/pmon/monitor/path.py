@@ -11,6 +11,7 @@ What comes by retransmission, as plain Opus from the server to us does, counts f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from statistics import median
 
@@ -21,7 +22,7 @@ from pmon.monitor.inputs import LinkReading
 from pmon.monitor.mos import heard_mos
 from pmon.monitor.participant import Participant
 from pmon.monitor.reception import NOTHING, Inbound, Reception, likely_loss
-from pmon.monitor.sight import standing_still
+from pmon.monitor.sight import coming, standing_still
 from pmon.monitor.video import FROZEN_AFTER_S
 
 WELL = 0.01
@@ -38,6 +39,8 @@ again: what is lost by chance goes to and fro about one bound.
 """
 CHANCE = 3
 """Fewer may have bad uplinks at the same time."""
+ALIKE = 2.0
+"""What is lost on one way differs less, by chance, from one to another."""
 DOUBT_S = 20.0
 """A loss shows in full at most so late: after a window, and the looks before and after it. The SDK
 takes as long to see that its connection is dead."""
@@ -73,14 +76,20 @@ class Paths:
         less is missing it is sent again, and the pictures come."""
         self.rtt_s: float | None = None
         """From here to the server and back."""
+        self.alive_until = -math.inf
+        """The own path was well until then at least: sound or a video came as it was sent."""
         self._participants = participants
         self._inbound: dict[str, Inbound] = {}
         self._suspected_since: float | None = None
         self._borne = Borne()
         self._losses: dict[str | None, float] = {}
         """The loss of everybody of whom enough was sent lately, and of the ``SILENT``."""
+        self._at_most: dict[str | None, float] = {}
+        """What they may lose, by chance, of what was sent."""
         self._heads = 0
         """How many people that is."""
+        self._hushed = NOTHING
+        """What came of the silent while nobody who is well was heard."""
         self._dry: tuple[int, float] = (0, 0.0)
         """Of how many people nothing came the last time, while nothing came of others either, and
         for how long."""
@@ -99,9 +108,13 @@ class Paths:
             got[name] = inbound.read(readings.get(name, {}), now)
             if inbound.over:
                 del self._inbound[name]
+            loss = got[name].loss
+            if loss is not None and loss < TOLERATED:
+                self.alive_until = max(self.alive_until, now - got[name].seconds)
         self._dry = self._dried(got)
         self._weigh()
         self._bear(now)
+        self._listen(got)
         self._borne.over(got.keys() - self._inbound.keys())
         self._judge_own(now)
         doubted = self._suspected_since is not None or self._all_borne
@@ -208,6 +221,11 @@ class Paths:
         if not losses and (self._suspected_since is not None or self._all_borne):
             return None
         path = self._path_loss(losses)
+        if (
+            min(losses.values(), default=1.0) < LOSS <= theirs
+            and min(self._at_most[name] for name in losses) >= theirs
+        ):
+            return None  # so little was sent of the others that they may miss none by chance
         return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
 
     def _dried(self, got: Mapping[str, Reception]) -> tuple[int, float]:
@@ -235,10 +253,11 @@ class Paths:
 
     def _weigh(self) -> None:
         """Look at the losses of everybody anew."""
-        self._losses, self._heads, silent = {}, 0, NOTHING
+        self._losses, self._at_most, self._heads, silent = {}, {}, 0, NOTHING
         for name, inbound in self._inbound.items():
             if inbound.loss is not None:
                 self._losses[name] = inbound.loss
+                self._at_most[name] = inbound.lately.likely_at_most
                 self._heads += 1
             elif inbound.lately.expected > 0 and is_well(self._level(name)):
                 silent += inbound.lately
@@ -246,6 +265,7 @@ class Paths:
         loss = likely_loss(silent)
         if loss is not None:
             self._losses[SILENT] = loss
+            self._at_most[SILENT] = silent.likely_at_most
 
     def _bear(self, now: float) -> None:
         """Take note of what the server finds nothing wrong with."""
@@ -259,6 +279,26 @@ class Paths:
                 self._borne.see(name, loss, now)
         self._borne.look(losses, now)
 
+    def _listen(self, got: Mapping[str, Reception]) -> None:
+        """The silent clear the own path if they miss nothing for longer than a window: else one who
+        is not well would accuse it for ever, once their own uplink loses as much.
+        """
+        if self._well_is_heard:
+            self._hushed = NOTHING
+            return
+        silent = [name for name in got if name not in self._losses and is_well(self._level(name))]
+        self._hushed = sum((got[name] for name in silent), self._hushed)
+        if self._hushed.lost >= CLEAN * PLENTY:
+            self._hushed = NOTHING
+        elif self._hushed.expected >= PLENTY:
+            self._hushed = NOTHING
+            self._borne.over(name for name in self._losses if name is not None)
+
+    @property
+    def _well_is_heard(self) -> bool:
+        """Whether it is known what anybody loses whom the server finds well."""
+        return any(is_well(self._level(name)) for name in self._losses)
+
     @property
     def _all_borne(self) -> bool:
         """Whether all lose what the server found nothing wrong with, be it of the own path or of
@@ -269,10 +309,24 @@ class Paths:
             self._borne.bears(name, loss) for name, loss in losses.items()
         )
 
+    @property
+    def _all_alike(self) -> bool:
+        """Whether as much is missing of several whom the server calls good, while it calls our own
+        link bad: cameras that send nothing are not the cause, or it would call somebody bad.
+        """
+        losses = self._losses
+        return (
+            self.own_level in ("poor", "lost")
+            and sum(self._level(name) == "good" for name in losses) >= CHANCE
+            and max(losses.values()) < ALIKE * min(losses.values())
+            and not any(p.quality in ("poor", "lost") for p in self._participants.values())
+        )
+
     def _path_loss(self, losses: Mapping[str | None, float]) -> float:
         """What the own path loses at most, if these are the losses of all who are heard.
 
-        One who misses hardly anything has it all; else what those miss who the server finds well.
+        One who misses hardly anything has it all; else what those miss who the server finds well,
+        or all of them where it is taken for the path's.
         """
         least = min(losses.values(), default=0.0)
         if least < LOSS:
@@ -282,6 +336,8 @@ class Paths:
             for name, loss in losses.items()
             if is_well(self._level(name)) or self._borne.bears(name, loss)
         ]
+        if self._all_alike:
+            well = list(losses.values())
         return median(well) if well else 0.0
 
     def _level(self, identity: str | None) -> QualityLevel:
@@ -294,7 +350,8 @@ class Paths:
         """Whether it is the own path that loses packets: see the class.
 
         What was borne of those who are not well any more accuses nothing, as it may be their
-        uplinks, unless it is more than those may lose. Nor does our own level, without a witness.
+        uplinks, unless it is more than those may lose. Nor does our own level, without a witness,
+        but for what ``_all_alike`` says.
         """
         losses, ours_is_low = self._losses, is_low(self.own_level)
         bound = SEEN_AGAIN if self.blind else TOLERATED
@@ -303,6 +360,8 @@ class Paths:
             for name, loss in losses.items()
             if is_well(self._level(name)) or (loss >= bound and self._borne.bears(name, loss))
         ]
+        if self._all_alike:
+            well = list(losses.values())
         least = min(losses.values(), default=0.0)
         if least < (LOSS if self.own_loss is None else WELL) or not (well or ours_is_low):
             self._suspected_since = self.own_loss = None
@@ -317,6 +376,8 @@ class Paths:
         elif ours_is_low or (late and sure):
             self.own_loss = median(well)
         self.blind = bool(well) and least >= bound
+        if not self._well_is_heard and coming(self._participants.values(), now):
+            self.blind = False  # it may be their uplinks, and pictures do come
 
     def _figures(self, identity: str) -> dict[str, float]:
         inbound, loss = self._inbound.get(identity), self._uplink_loss(identity)

@@ -52,6 +52,15 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
         return min(max(self.lost / self.expected, 0.0), 1.0) if self.expected > 0 else None
 
     @property
+    def likely_at_most(self) -> float:
+        """A way that loses more than this share loses as few as these hardly ever: 2 in 100 times
+        (Poisson)."""
+        if self.expected <= 0:
+            return 1.0
+        lost = max(self.lost, 0)
+        return min((lost + 2 * math.sqrt(lost) + 4) / self.expected, 1.0)
+
+    @property
     def concealment(self) -> float | None:
         """The share of what was played that was made up, audibly; None if it is not known."""
         return min(max(self.audible / self.samples, 0.0), 1.0) if self.samples > 0 else None

@@ -186,19 +186,22 @@ class RoomMonitor:
         """The connection is lost and being made again; who seems to leave may not have left."""
         self._advance(self.sessions.all(), now)
         self._suspended_at = now
+        connected = self.link is Link.CONNECTED
         self.link = Link.SUSPENDED
         self.levels.suspend()
         for participant in self.participants.values():
             participant.believe_leave_at = float("inf")
             participant.leave_in_doubt = participant.left_at is not None
-            participant.quality_before = participant.quality
+            if connected:  # else it has been unknown since it was lost
+                participant.quality_before = participant.quality
             participant.quality = "unknown"
             for lost in participant.lost.values():
                 lost.believe_at = float("inf")
             self._speech.close(participant, now)
         self._attendance.pause(now)
+        doubted_since = max(now - DOUBT_S, self.levels.paths.alive_until)
         for session in self.sessions.all():
-            session.suspend(now, now - DOUBT_S)
+            session.suspend(now, doubted_since)
 
     def resumed(self, now: float) -> None:
         """The SDK made the connection again by itself; who is there is told bit by bit."""
@@ -415,6 +418,8 @@ class RoomMonitor:
         if reading is not None and not reading.frames and track.video and track.video.frames:
             return  # a receiver that has counted some does not forget them
         track.see(reading, now)
+        paths = self.levels.paths
+        paths.alive_until = max(paths.alive_until, track.came_until)
         sees = self.link is Link.CONNECTED and not self.levels.look(now)
         if reading is None or sees:
             for session in self._watching(participant):

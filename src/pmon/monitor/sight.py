@@ -7,6 +7,19 @@ from collections.abc import Iterable
 from pmon.monitor.participant import Participant
 from pmon.monitor.video import FROZEN_AFTER_S, LOOK_S, SCREEN, STALE_AFTER_S
 
+COMING_S = 10.0
+"""A video that comes at a full rate for so long comes for good. A window of what is heard."""
+
+
+def coming(participants: Iterable[Participant], now: float) -> bool:
+    """Whether pictures come, as any video shows."""
+    for participant in participants:
+        for track in participant.tracks.values():
+            seen = track.seen_at is not None and now - track.seen_at <= STALE_AFTER_S
+            if seen and now - track.comes_since >= COMING_S:
+                return True
+    return False
+
 
 def standing_still(participants: Iterable[Participant], now: float) -> int:
     """How many cameras are looked at and bring nothing; 0 if anything comes of any video.

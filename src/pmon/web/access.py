@@ -18,12 +18,13 @@ from pmon.web.attempts import Attempts
 from pmon.web.logins import Logins
 from pmon.web.tokens import ALL, NotAllowedError, Scope, Tokens, WrongTokenError
 
-COOKIE = "pmon_session"
 SCOPE = web.RequestKey("scope", Scope)
 OPEN = ("/", "/ready", "/login", "/logout", "/static/{name}")
 """Probes have no token, and whoever logs in has none yet."""
 WHOLE = ("/metrics", "/worker")
 """They tell of all rooms together."""
+STREAMS = ("/api/events", "/api/live")
+"""They have few places, which stay taken."""
 PROXIED = ("Forwarded", "X-Real-IP", "Via")
 """And all that begin with X-Forwarded-."""
 
@@ -102,7 +103,7 @@ class Access:
             raise RefusedError(401, str(error)) from None
 
     def _without_bearer(self, request: web.Request) -> Scope:
-        cookie = request.cookies.get(COOKIE, "")
+        cookie = _cookie(request)
         token = self._logins.token(cookie)
         if token is not None:
             try:
@@ -118,40 +119,44 @@ class Access:
             raise RefusedError(403, OTHER_HOST)
         return ALL
 
+    def before_log_in(self, request: web.Request) -> None:
+        """Whether their form is read at all. Raises RefusedError."""
+        check_origin(request)
+        self._let_wait(request)
+
     def log_in(self, token: str, request: web.Request) -> str:
         """Returns the value of the cookie. Raises RefusedError."""
-        check_origin(request)
-        self._scope_of(token, request)
+        self._scope_of(token, request)  # others may have guessed while the form came
         return self._logins.begin(token)
 
     def log_out(self, request: web.Request) -> None:
         check_origin(request)
-        self._logins.end(request.cookies.get(COOKIE, ""))
+        self._logins.end(_cookie(request))
 
     def _scope_of(self, token: str, request: web.Request) -> Scope:
-        address = request.remote or ""
-        wait_s = self._attempts.wait_s(address)
-        if wait_s > 0:
-            raise RefusedError(429, f"too many wrong tokens: try again in {wait_s:.0f} s", wait_s)
+        self._let_wait(request)
         try:
             return self._tokens.scope(token)
         except NotAllowedError as error:  # it is no guess
             raise RefusedError(403, str(error)) from None
         except WrongTokenError as error:
-            self._attempts.failed(address)
+            self._attempts.failed(request.remote or "")
             raise RefusedError(401, str(error)) from None
+
+    def _let_wait(self, request: web.Request) -> None:
+        """Whoever guessed wrong too often has to. Raises RefusedError."""
+        wait_s = self._attempts.wait_s(request.remote or "")
+        if wait_s > 0:
+            raise RefusedError(429, f"too many wrong tokens: try again in {wait_s:.0f} s", wait_s)
 
 
 def check_origin(request: web.Request) -> None:
     """Other web pages may not act for somebody whose browser can get in: neither post a form nor
-    open a websocket. Raises RefusedError.
+    open a websocket, nor fill the places of readers. They may link here. Raises RefusedError.
     """
-    reads = request.method in ("GET", "HEAD") and "Upgrade" not in request.headers
-    if reads and "Origin" not in request.headers:  # nor may they fill the places of readers
-        return
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
-        ours = site in ("same-origin", "none")
+        ours = site in ("same-origin", "none") or _is_link(request)
     else:  # it is not told over plain HTTP, nor by what is no browser
         origin = request.headers.get("Origin")
         hosts = (request.host, request.headers.get("X-Forwarded-Host", request.host))
@@ -159,6 +164,27 @@ def check_origin(request: web.Request) -> None:
         ours = origin is None or origin.partition("://")[2].lower() in asked
     if not ours:
         raise RefusedError(403, "this comes from another web page")
+
+
+def _is_link(request: web.Request) -> bool:
+    """Whether the whole window goes there, to something that ends: a stream may be downloaded, in
+    the back of a page that stays.
+    """
+    goes = request.method in ("GET", "HEAD") and "Upgrade" not in request.headers
+    window = request.headers.get("Sec-Fetch-Dest") == "document"
+    return goes and window and request.path not in STREAMS
+
+
+def cookie_name(request: web.Request) -> str:
+    """Browsers keep the cookies of all ports of a host together. Where several workers share one,
+    each is called by a port of its own.
+    """
+    port = request.host.rpartition(":")[2]
+    return f"pmon_session_{port}" if port.isascii() and port.isdigit() else "pmon_session"
+
+
+def _cookie(request: web.Request) -> str:
+    return request.cookies.get(cookie_name(request), "")
 
 
 def _bearer(request: web.Request) -> str | None:

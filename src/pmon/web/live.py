@@ -182,7 +182,7 @@ class Live:
                 continue
             try:
                 said = msgspec.json.decode(message.data, type=Visible)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):  # the latter for a thousand brackets
                 await ws.close(code=WSCloseCode.UNSUPPORTED_DATA)
                 return
             viewer.visible = [s for s in said.visible[:MOST_VISIBLE] if self._may_see(viewer, s)]

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from pmon.web.access import COOKIE, Access, RefusedError
+from pmon.web.access import Access, RefusedError, cookie_name
 from pmon.web.logins import LASTS_S
 
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -70,18 +70,24 @@ class Pages:
         return _page(self._login_page())
 
     async def _log_in(self, request: web.Request) -> web.Response:
+        self._access.before_log_in(request)
         cookie = self._access.log_in(await _token(request), request)
         response = _see("/dashboard")
         https = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
         response.set_cookie(
-            COOKIE, cookie, max_age=int(LASTS_S), httponly=True, samesite="Strict", secure=https
+            cookie_name(request),
+            cookie,
+            max_age=int(LASTS_S),
+            httponly=True,
+            samesite="Strict",
+            secure=https,
         )
         return response
 
     async def _log_out(self, request: web.Request) -> web.Response:
         self._access.log_out(request)
         response = _see("/login")
-        response.del_cookie(COOKIE)
+        response.del_cookie(cookie_name(request))
         return response
 
     async def _file(self, request: web.Request) -> web.Response:
@@ -99,9 +105,11 @@ async def _token(request: web.Request) -> str:
     """What stands in the form."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise RefusedError(415, "this takes a form with the field token")
+    if (request.charset or "utf-8").lower() != "utf-8":  # some codecs take seconds for a form
+        raise RefusedError(400, "this takes a form in UTF-8")
     try:
         token = (await request.post()).get("token")
-    except (ValueError, LookupError):  # no text, or none of its charset
+    except (ValueError, web.RequestPayloadError, ConnectionError):  # no text, or broken off
         raise RefusedError(400, "this is no form") from None
     return token.strip() if isinstance(token, str) else ""
 

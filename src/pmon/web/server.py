@@ -27,8 +27,11 @@ LONGEST_FORM = 64 * 1024
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Whoever sends what is no HTTP must not fill the log with tracebacks."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Whoever sends what is no HTTP must not fill the log with tracebacks, nor with a body that
+    cannot be decoded: aiohttp reads it even where no handler does.
+    """
+    theirs = (HttpProcessingError, web.RequestPayloadError)
+    return not (record.exc_info and isinstance(record.exc_info[1], theirs))
 
 
 _LOG = logging.getLogger("pmon.web")

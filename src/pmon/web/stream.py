@@ -128,7 +128,7 @@ class EventStream:
 def chosen_room(request: web.Request) -> str | None:
     """The room that was asked for, or the only one that may be seen. Raises RefusedError."""
     scope, room = request[SCOPE], request.query.get("room")
-    if room is None:
+    if not room:
         return scope.room
     if not scope.opens(room):
         raise RefusedError(403, "the token is for another room")

@@ -57,4 +57,4 @@ class Tokens:
 
 def _digest(text: str) -> bytes:
     """Equally long for all texts, so that comparing tells nothing of the length either."""
-    return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

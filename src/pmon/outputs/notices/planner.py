@@ -44,7 +44,8 @@ class Packet(msgspec.Struct, frozen=True):
 class Notices:
     """Plans the notices of one room.
 
-    Tell it of sessions, of who can receive data, and of events; take packets with ``due``.
+    Tell it of sessions, of who can receive data, and of events. Take packets with ``due``, each
+    once the one before it was ``sent``.
     """
 
     def __init__(
@@ -131,16 +132,18 @@ class Notices:
         if isinstance(event, ev.SessionEnded):
             self._end(event, subject, session)
 
-    def due(self, now: float) -> list[Packet]:
-        """The packets to send now; they count as sent."""
-        packets: list[Packet] = []
-        while self._free_at() <= now:
-            packet = self._next_packet()
-            if packet is None:
-                break
-            packets.append(packet)
-            self._sent_at.append(now)
-        return packets
+    def due(self, now: float) -> Packet | None:
+        """The packet to send now. Whatever it says is known from here on."""
+        return self._next_packet() if self.free_at <= now else None
+
+    def sent(self, now: float) -> None:
+        """It is out by now: however long that took, the next are counted from here."""
+        self._sent_at.append(now)
+
+    @property
+    def free_at(self) -> float:
+        """Before this nothing is due."""
+        return self._sent_at[0] + PER_S if len(self._sent_at) == SENDS else float("-inf")
 
     # --- what to say
 
@@ -201,9 +204,6 @@ class Notices:
             self._welcomes.pop(subject.identity, None)
 
     # --- when to say it, and to whom
-
-    def _free_at(self) -> float:
-        return self._sent_at[0] + PER_S if len(self._sent_at) == SENDS else float("-inf")
 
     def _next_packet(self) -> Packet | None:
         """Of each kind in turn, so that none waits for ever."""
