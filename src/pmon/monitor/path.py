@@ -325,8 +325,7 @@ class Paths:
     def _path_loss(self, losses: Mapping[str | None, float]) -> float:
         """What the own path loses at most, if these are the losses of all who are heard.
 
-        One who misses hardly anything has it all; else what those miss who the server finds well,
-        or all of them where it is taken for the path's.
+        One who misses hardly anything has it all; else what those miss who the server finds well.
         """
         least = min(losses.values(), default=0.0)
         if least < LOSS:
@@ -336,9 +335,7 @@ class Paths:
             for name, loss in losses.items()
             if is_well(self._level(name)) or self._borne.bears(name, loss)
         ]
-        if self._all_alike:
-            well = list(losses.values())
-        return median(well) if well else 0.0
+        return median(well) if well else self.own_loss or 0.0
 
     def _level(self, identity: str | None) -> QualityLevel:
         if identity is SILENT:
