@@ -655,36 +655,6 @@ class TestPicturesBehindTheOwnPath:
         assert call.monitor.levels.blind
         assert {call.last(name).reason for name in NAMES_3} == {"server"}
 
-    @pytest.mark.parametrize("own", [0.13, 0.2, 0.3])
-    def test_none_freezes_while_all_were_good_and_our_link_is_poor(self, own: float) -> None:
-        """Of whom the server has said good before, nobody is well: no witness of the loss."""
-        call = Call(*NAMES_3, cameras=True)
-        for name in NAMES_3:
-            call.level(name, "good")
-        call.pass_time(60, fps=15)
-        call.monitor.own_quality("poor")
-        call.pass_time(60, own=own, fps=0)
-        assert not call.raised()
-        assert call.monitor.levels.paths.own_loss == pytest.approx(own, abs=0.02)
-        assert {call.monitor.participants[name].account.reason for name in NAMES_3} == {"server"}
-
-    @pytest.mark.parametrize("why", ["our link is good", "one is poor", "two", "unalike"])
-    def test_but_they_do_on_the_bad_line_of_an_office(self, why: str) -> None:
-        """Which our own link does not hang on; but a camera that sends nothing makes it poor."""
-        names = NAMES_3[:2] if why == "two" else NAMES_3
-        office = dict.fromkeys(names, 0.15) | ({"ann": 0.4} if why == "unalike" else {})
-        call = Call(*names, cameras=True)
-        call.pass_time(30, fps=15)
-        call.pass_time(10, office, fps=15)
-        call.monitor.own_quality("good" if why == "our link is good" else "poor")
-        for name in names:
-            call.monitor.quality(name, "good", call.meeting.now)
-        call.level("ann", "poor" if why == "one is poor" else "good")
-        call.pass_time(60, office, fps=0)
-        frozen = [who for who, issue in call.raised() if issue == "video_frozen"]
-        assert frozen == list(names)
-        assert call.monitor.levels.paths.own_loss is None
-
     def lowered(self, cameras: Sequence[str], own: float = 0.15, *, chance: bool = False) -> Call:
         """A call behind a bad path of our own that the server has not called ann's fault, until
         something else is wrong with her link, too: she is the only one who is heard.

@@ -39,8 +39,6 @@ again: what is lost by chance goes to and fro about one bound.
 """
 CHANCE = 3
 """Fewer may have bad uplinks at the same time."""
-ALIKE = 2.0
-"""What is lost on one way differs less, by chance, from one to another."""
 DOUBT_S = 20.0
 """A loss shows in full at most so late: after a window, and the looks before and after it. The SDK
 takes as long to see that its connection is dead."""
@@ -309,19 +307,6 @@ class Paths:
             self._borne.bears(name, loss) for name, loss in losses.items()
         )
 
-    @property
-    def _all_alike(self) -> bool:
-        """Whether as much is missing of several whom the server calls good, while it calls our own
-        link bad: cameras that send nothing are not the cause, or it would call somebody bad.
-        """
-        losses = self._losses
-        return (
-            self.own_level in ("poor", "lost")
-            and sum(self._level(name) == "good" for name in losses) >= CHANCE
-            and max(losses.values()) < ALIKE * min(losses.values())
-            and not any(p.quality in ("poor", "lost") for p in self._participants.values())
-        )
-
     def _path_loss(self, losses: Mapping[str | None, float]) -> float:
         """What the own path loses at most, if these are the losses of all who are heard.
 
@@ -335,7 +320,7 @@ class Paths:
             for name, loss in losses.items()
             if is_well(self._level(name)) or self._borne.bears(name, loss)
         ]
-        return median(well) if well else self.own_loss or 0.0
+        return median(well) if well else 0.0
 
     def _level(self, identity: str | None) -> QualityLevel:
         if identity is SILENT:
@@ -347,8 +332,7 @@ class Paths:
         """Whether it is the own path that loses packets: see the class.
 
         What was borne of those who are not well any more accuses nothing, as it may be their
-        uplinks, unless it is more than those may lose. Nor does our own level, without a witness,
-        but for what ``_all_alike`` says.
+        uplinks, unless it is more than those may lose. Nor does our own level, without a witness.
         """
         losses, ours_is_low = self._losses, is_low(self.own_level)
         bound = SEEN_AGAIN if self.blind else TOLERATED
@@ -357,8 +341,6 @@ class Paths:
             for name, loss in losses.items()
             if is_well(self._level(name)) or (loss >= bound and self._borne.bears(name, loss))
         ]
-        if self._all_alike:
-            well = list(losses.values())
         least = min(losses.values(), default=0.0)
         if least < (LOSS if self.own_loss is None else WELL) or not (well or ours_is_low):
             self._suspected_since = self.own_loss = None
