@@ -725,8 +725,10 @@ class TestPicturesBehindTheOwnPath:
         assert self.taken_back(call) == FROZEN_3
         assert (call.picture("ann").freezes, call.picture("ann").frozen_s) == (0, 0.0)
 
-    @pytest.mark.parametrize("before_s", [10, 15, 20])
-    @pytest.mark.parametrize("alive", ["video", "sound"])
+    @pytest.mark.parametrize(
+        ("alive", "before_s"),
+        [("video", 10), ("video", 15), ("video", 20), ("sound", 15), ("sound", 20)],
+    )
     def test_but_not_of_a_camera_that_froze_while_other_things_came(
         self, alive: str, before_s: int
     ) -> None:
@@ -764,6 +766,27 @@ class TestPicturesBehindTheOwnPath:
         call.pass_time(20, fps=15)
         assert call.raised() == FROZEN_3[:2]
         assert self.taken_back(call) == FROZEN_3[:2]
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_nor_are_some_packets_of_the_silent_that_come_by_luck(self, seed: int) -> None:
+        """A dozen of one of them is all that is sent between two readings."""
+        call = Call("ann", "bob", cameras=True)
+        call.wires = {name: Wire(random.Random(f"{seed} {name}")) for name in ("ann", "bob")}
+        call.look()
+        call.pass_time(30, fps=15, silent=["ann", "bob"])
+        call.pass_time(19, own=0.2, fps=0, silent=["ann", "bob"])
+        self.outage(call)
+        call.pass_time(20, fps=15)
+        assert call.raised() == FROZEN_3[:2]
+        assert self.taken_back(call) == FROZEN_3[:2]
+
+    def test_nor_is_a_single_frame_between_two_readings_close_to_each_other(self) -> None:
+        call = self.muted()
+        call.pass_time(15, fps=0)
+        track = call.monitor.participants["bob"].tracks["C_bob"]
+        reading = VideoReading(frames=call.frames["C_bob"] + 1, freezes=0)
+        call.monitor.video(track.sid, reading, call.meeting.now + 0.05)
+        assert track.came_until < call.meeting.now - 10
 
     def outage(self, call: Call) -> None:
         """The room connection is lost, and back at once."""

@@ -88,7 +88,7 @@ class Track:
             frames = reading.frames - self.video.frames
             if frames > 0:
                 self.moved_at = now
-                if frames >= NOT_LOW_FPS * (now - self.seen_at):
+                if frames >= NOT_LOW_FPS * max(now - self.seen_at, 0.5):  # not one alone
                     self.came_until = self.seen_at
                     comes_since = min(self.comes_since, self.seen_at)
         self.comes_since = comes_since

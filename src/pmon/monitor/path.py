@@ -75,7 +75,8 @@ class Paths:
         self.rtt_s: float | None = None
         """From here to the server and back."""
         self.alive_until = -math.inf
-        """The own path was well until then at least: sound or a video came as it was sent."""
+        """The own path was alive until then at least: sound came without much loss, or a video at
+        a full rate."""
         self._participants = participants
         self._inbound: dict[str, Inbound] = {}
         self._suspected_since: float | None = None
@@ -106,9 +107,7 @@ class Paths:
             got[name] = inbound.read(readings.get(name, {}), now)
             if inbound.over:
                 del self._inbound[name]
-            loss = got[name].loss
-            if loss is not None and loss < TOLERATED:
-                self.alive_until = max(self.alive_until, now - got[name].seconds)
+        self._live(got, now)
         self._dry = self._dried(got)
         self._weigh()
         self._bear(now)
@@ -225,6 +224,16 @@ class Paths:
         ):
             return None  # so little was sent of the others that they may miss none by chance
         return 1.0 - (1.0 - theirs) / (1.0 - path) if path < theirs else 0.0
+
+    def _live(self, got: Mapping[str, Reception], now: float) -> None:
+        """A few packets that come by luck are no sign of life: as many are to come lately as say
+        that little is lost.
+        """
+        latest = sum(got.values(), NOTHING)
+        lately = sum((inbound.lately for inbound in self._inbound.values()), NOTHING)
+        if latest.loss is not None and latest.loss < TOLERATED > lately.likely_at_most:
+            seconds = max(reception.seconds for reception in got.values())
+            self.alive_until = max(self.alive_until, now - seconds)
 
     def _dried(self, got: Mapping[str, Reception]) -> tuple[int, float]:
         """Nothing comes of a microphone that is muted, or only just read: that is no sign."""
