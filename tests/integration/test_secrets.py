@@ -64,15 +64,16 @@ async def test_no_secret_gets_out(
     worker = await start_worker(LIVEKIT_LOG_LEVEL="debug", PMON_IDENTITY="hash", **settings)
     alice = await join("alice")
     await dispatch()
-    await worker.wait("track_published")
+    await worker.wait("track_published", within_s=60)
     await alice.say(phrases()["welcome"])
-    await worker.wait("speaking_stopped")
+    await worker.wait("speaking_stopped", within_s=60)
     await worker.wait_for(lambda line: line["message"].startswith("webhooks are not taken"))
     (child,) = psutil.Process(worker.process.pid).children()
     outside = titles_and_surroundings(worker)
     child.kill()
     await worker.wait_for(
-        lambda line: line["message"] == "media process works" and line["pid"] != child.pid
+        lambda line: line["message"] == "media process works" and line["pid"] != child.pid,
+        within_s=60,
     )
     outside += titles_and_surroundings(worker) + await pages(worker)
     assert await worker.stop() == 0
