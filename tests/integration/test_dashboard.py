@@ -75,7 +75,7 @@ async def test_who_begins_to_speak_lights_up_within_a_second(
         speaks_at = time.monotonic() + phrases()["numbers"].truth.segments[0][0]
         said = alice.say(phrases()["numbers"])
         await lit
-        assert time.monotonic() - speaks_at < 1.0
+        assert -0.1 < time.monotonic() - speaks_at < 1.0
         fill = row.locator(".level .fill")
         await expect(fill).to_have_attribute("style", _over(0.25))
         await keep(page, "dashboard-speaking")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -84,10 +85,10 @@ class Access:
 
     def scope(self, request: web.Request) -> Scope:
         """What whoever asks may see. Raises RefusedError."""
-        check_origin(request)
         bearer = _bearer(request)
-        if bearer is not None:
+        if bearer is not None:  # which no other page can have a browser send
             return self._scope_of(bearer, request)
+        check_origin(request)
         return self._without_bearer(request)
 
     def still(self, request: web.Request) -> Scope:
@@ -159,11 +160,24 @@ def check_origin(request: web.Request) -> None:
         ours = site in ("same-origin", "none") or _is_link(request)
     else:  # it is not told over plain HTTP, nor by what is no browser
         origin = request.headers.get("Origin")
-        hosts = (request.host, request.headers.get("X-Forwarded-Host", request.host))
-        asked = [host.lower() for host in hosts]
-        ours = origin is None or origin.partition("://")[2].lower() in asked
+        ours = origin is None or _is_ours(origin, request)
     if not ours:
         raise RefusedError(403, "this comes from another web page")
+
+
+def _is_ours(origin: str, request: web.Request) -> bool:
+    """Whether it is the host that was asked for, here or before a proxy, which may have spelled out
+    the port that the scheme stands for.
+    """
+    scheme, _, host = origin.lower().partition("://")
+    default = {"http": ":80", "https": ":443"}.get(scheme, "")
+    asked = (request.host, forwarded(request, "Host"))
+    return bool(host) and host in [name.lower().removesuffix(default) for name in asked]
+
+
+def forwarded(request: web.Request, what: str) -> str:
+    """What the first of all proxies was asked; empty if none says so."""
+    return request.headers.get(f"X-Forwarded-{what}", "").partition(",")[0].strip()
 
 
 def _is_link(request: web.Request) -> bool:
@@ -179,8 +193,8 @@ def cookie_name(request: web.Request) -> str:
     """Browsers keep the cookies of all ports of a host together. Where several workers share one,
     each is called by a port of its own.
     """
-    port = request.host.rpartition(":")[2]
-    return f"pmon_session_{port}" if port.isascii() and port.isdigit() else "pmon_session"
+    port = re.fullmatch(r".*:([0-9]{1,5})", request.host)
+    return "pmon_session" if port is None else f"pmon_session_{port[1]}"
 
 
 def _cookie(request: web.Request) -> str:

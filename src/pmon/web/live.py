@@ -103,6 +103,13 @@ class Viewer:
         self.worker: Capacity | None = None
 
 
+def _can_open(ws: web.WebSocketResponse, request: web.Request) -> bool:
+    try:
+        return ws.can_prepare(request).ok
+    except ValueError:  # headers that are no ASCII
+        return False
+
+
 class Live:
     """Shows the board to all who look; ``answer`` is the handler of the page.
 
@@ -155,7 +162,7 @@ class Live:
         ws = web.WebSocketResponse(
             timeout=CLOSE_S, heartbeat=HEARTBEAT_S, max_msg_size=LONGEST, compress=False
         )
-        if not ws.can_prepare(request):
+        if not _can_open(ws, request):
             raise RefusedError(400, "this is for a websocket")
         viewer = self._viewers[ws] = Viewer(request[SCOPE], self._heard)
         tasks: list[asyncio.Task[None]] = []

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from pmon.web.access import Access, RefusedError, cookie_name
+from pmon.web.access import Access, RefusedError, cookie_name, forwarded
 from pmon.web.logins import LASTS_S
 
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -73,13 +73,13 @@ class Pages:
         self._access.before_log_in(request)
         cookie = self._access.log_in(await _token(request), request)
         response = _see("/dashboard")
-        https = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
+        https = request.secure or forwarded(request, "Proto").lower() == "https"
         response.set_cookie(
             cookie_name(request),
             cookie,
             max_age=int(LASTS_S),
             httponly=True,
-            samesite="Strict",
+            samesite="Lax",  # a link on another page leads in
             secure=https,
         )
         return response
@@ -105,7 +105,9 @@ async def _token(request: web.Request) -> str:
     """What stands in the form."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise RefusedError(415, "this takes a form with the field token")
-    if (request.charset or "utf-8").lower() != "utf-8":  # some codecs take seconds for a form
+    if "Content-Encoding" in request.headers:
+        raise RefusedError(415, "this takes a form that is not packed")
+    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):  # some take seconds
         raise RefusedError(400, "this takes a form in UTF-8")
     try:
         token = (await request.post()).get("token")

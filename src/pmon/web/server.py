@@ -36,6 +36,8 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
 
 _LOG = logging.getLogger("pmon.web")
 _LOG.addFilter(_is_our_fault)
+# It warns of every handshake that asks for a protocol, as whoever likes can send.
+logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 
 class WebError(SettingsError):
@@ -62,9 +64,15 @@ class WebServer:
         self._live = Live(board, state, access.still)
         self._host = host
         self._port = port
-        # No access log: health checks would fill the log. A slow client delays no shutdown.
+        # No access log: health checks would fill the log. A slow client delays no shutdown. What
+        # is packed stays so: a little of it may be a gigabyte, and is unpacked if nobody reads it.
         self._runner = web.AppRunner(
-            self._app(), access_log=None, logger=_LOG, shutdown_timeout=1.0
+            self._app(),
+            access_log=None,
+            logger=_LOG,
+            shutdown_timeout=1.0,
+            lingering_time=1.0,  # for a body that nobody reads
+            auto_decompress=False,
         )
 
     @property
