@@ -105,7 +105,7 @@ sanitize-harness:
 			build/harness $(HARNESS_S) || exit 1; \
 	done
 
-SANITIZED_TESTS ?= $(wildcard tests/unit/test_tap*.py) tests/unit/test_meters.py \
+SANITIZED_TESTS ?= $(wildcard tests/unit/test_tap*.py) tests/unit/test_meters.py tests/unit/test_fuzz.py \
 	tests/unit/test_dsp_kernels.py tests/unit/test_dsp_meters.py tests/unit/test_dsp_mic.py \
 	tests/unit/test_dsp_native.py
 .PHONY: sanitize-modules
@@ -134,9 +134,14 @@ FUZZ_C := $(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc/pmon \
 fuzz: fuzz-harness  ## A million strange inputs for each parser, 20,000 for settings and HTTP; or FUZZ_N=1000
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group fuzz
 	set -e; for parser in job_metadata agent_messages tap_bytes; do \
-		$(FUZZ) $$parser $(or $(FUZZ_N),1000000) $(FUZZED)/$$parser; done
+		$(FUZZ) $$parser $(or $(FUZZ_N),1000000); done
 	set -e; for parser in settings http; do \
-		$(FUZZ) $$parser $(or $(FUZZ_N),20000) $(FUZZED)/$$parser; done
+		$(FUZZ) $$parser $(or $(FUZZ_N),20000); done
+
+.PHONY: fuzz-keep
+fuzz-keep: $(INSTALLED)  ## Take what was found in build/fuzz into tests/fuzz/corpus, as far as it adds to it
+	set -e; for parser in job_metadata agent_messages tap_bytes settings http; do \
+		$(FUZZ) $$parser keep; done
 
 .PHONY: fuzz-harness
 fuzz-harness: $(INSTALLED)

@@ -14,11 +14,11 @@ import pytest
 from fuzz import CORPUS
 
 MUTANTS = {
-    "agent_messages": 3000,
-    "http": 150,
-    "job_metadata": 10_000,
-    "settings": 1000,
-    "tap_bytes": 10_000,
+    "agent_messages": 2000,
+    "http": 100,
+    "job_metadata": 4000,
+    "settings": 500,
+    "tap_bytes": 4000,
 }
 
 
