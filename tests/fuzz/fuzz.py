@@ -17,7 +17,7 @@ import psutil
 
 CORPUS = Path(__file__).parent / "corpus"
 FOUND = Path("build/fuzz")
-HANG_S = 10
+HANG_S = 40
 MOST_GROWTH = 24 << 20
 """Bytes of memory in the second half of a run: what is found new is kept there, too."""
 LONGEST = 4096
@@ -43,7 +43,11 @@ def counted(name: str, one: Callable[[bytes], None], runs: int) -> Callable[[byt
         executions += 1
         if executions == half:
             resident, handles = process.memory_info().rss, process.num_fds()
-        one(data)
+        try:
+            one(data)
+        except BaseException:  # libFuzzer keeps it only where it has made it itself
+            (FOUND / f"{name}-fault").write_bytes(data)
+            raise
         if executions == runs:
             seconds = time.monotonic() - began
             if runs <= half:
