@@ -94,6 +94,7 @@ sanitize: sanitize-harness sanitize-modules  ## Sanitizers on the compiled parts
 
 .PHONY: quick-sanitize
 quick-sanitize: sanitize-harness
+	$(MAKE) fuzz-harness FUZZ_N=50000
 	$(MAKE) sanitize-modules SANITIZED_TESTS="tests/unit/test_tap.py tests/unit/test_tap_bytes.py tests/unit/test_dsp_kernels.py"
 
 .PHONY: sanitize-harness
@@ -104,7 +105,7 @@ sanitize-harness:
 			build/harness $(HARNESS_S) || exit 1; \
 	done
 
-SANITIZED_TESTS ?= $(wildcard tests/unit/test_tap*.py) tests/unit/test_meters.py \
+SANITIZED_TESTS ?= $(wildcard tests/unit/test_tap*.py) tests/unit/test_meters.py tests/unit/test_fuzz.py \
 	tests/unit/test_dsp_kernels.py tests/unit/test_dsp_meters.py tests/unit/test_dsp_mic.py \
 	tests/unit/test_dsp_native.py
 .PHONY: sanitize-modules
@@ -122,6 +123,33 @@ $(SANITIZED_SO): $(INSTALLED)
 sanitize-churn: $(SANITIZED_SO) server  ## Ten minutes of coming and going under sanitizers; CHURN_S=60 for less
 	$(WITH_SANITIZED) PMON_CHURN_S=$(CHURN_S) $(BIN)/pytest -p no:cacheprovider \
 		tests/integration/test_churn.py -m system -s
+
+# Inputs that reach something new stay in build/fuzz and are where the next run begins.
+FUZZED := build/fuzz
+FUZZ_N ?=
+FUZZ := PYTHONPATH=$(CURDIR)/src:tests/unit:tests/fuzz $(BIN)/python tests/fuzz/fuzz.py
+FUZZ_C := $(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc/pmon \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+.PHONY: fuzz
+fuzz: fuzz-harness  ## A million strange inputs for each parser, 20,000 for settings and HTTP; or FUZZ_N=1000
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group fuzz
+	set -e; for parser in job_metadata agent_messages tap_bytes; do \
+		$(FUZZ) $$parser $(or $(FUZZ_N),1000000); done
+	set -e; for parser in settings http; do \
+		$(FUZZ) $$parser $(or $(FUZZ_N),20000); done
+
+.PHONY: fuzz-keep
+fuzz-keep: $(INSTALLED)  ## Take what was found in build/fuzz into tests/fuzz/corpus, as far as it adds to it
+	set -e; for parser in job_metadata agent_messages tap_bytes settings http; do \
+		$(FUZZ) $$parser keep; done
+
+.PHONY: fuzz-harness
+fuzz-harness: $(INSTALLED)
+	mkdir -p $(FUZZED)/tap_bytes
+	$(FUZZ_C) -fsanitize-coverage=trace-pc -c tests/fuzz/tap_bytes.c -o $(FUZZED)/tap_bytes.o
+	$(FUZZ_C) tests/fuzz/engine.c $(FUZZED)/tap_bytes.o -pthread -o $(FUZZED)/harness
+	TAP_FIELDS="$$($(FUZZ) --tap-fields)" ASAN_OPTIONS=quarantine_size_mb=4 \
+		$(FUZZED)/harness $(or $(FUZZ_N),1000000) 1 $(FUZZED)/tap_bytes tests/fuzz/corpus/tap_bytes
 
 SDKS ?= 1.1.21 1.2.0 1.2.1
 SDK_TESTS := $(wildcard tests/unit/test_tap*.py) \

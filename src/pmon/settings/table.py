@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
 import durationpy
@@ -121,6 +122,7 @@ class Setting:
         return str(field.default)
 
 
+@cache  # msgspec looks at all types anew each time, which takes milliseconds
 def _struct_field(name: str) -> msgspec.structs.FieldInfo:
     return next(field for field in msgspec.structs.fields(Settings) if field.name == name)
 
