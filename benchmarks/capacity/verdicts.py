@@ -60,14 +60,14 @@ def _of(result: Result | None, figure: Callable[[Result], float]) -> float | Non
     return None if result is None else figure(result)
 
 
-def _cost(result: Result | None, figure: Callable[[Result], float]) -> float | None:
-    """Of a row in which everybody was watched: whoever was lost cost nothing."""
-    return figure(result) if result is not None and result.whole else None
+def _whole(result: Result | None) -> Result | None:
+    """A row in which everybody was watched: whoever was lost cost nothing, and was not wrong."""
+    return result if result is not None and result.whole else None
 
 
 def _ratio(above: Result | None, below: Result | None) -> float | None:
-    costs = _cost(above, lambda r: r.ms), _cost(below, lambda r: r.ms)
-    return costs[0] / costs[1] if costs[0] is not None and costs[1] is not None else None
+    above, below = _whole(above), _whole(below)
+    return above.ms / below.ms if above is not None and below is not None else None
 
 
 def _talking(run: Run) -> Iterator[Verdict]:
@@ -85,7 +85,7 @@ def _talking(run: Run) -> Iterator[Verdict]:
 
 def _meeting(run: Run) -> Iterator[Verdict]:
     adaptive, always = run.find("meeting 150", "adaptive"), run.find("meeting 150", "always")
-    yield Verdict("a meeting of 150, adaptive: ms/s", _cost(adaptive, lambda r: r.ms), 0.9)
+    yield Verdict("a meeting of 150, adaptive: ms/s", _of(_whole(adaptive), lambda r: r.ms), 0.9)
     yield Verdict("the same, of always", _ratio(adaptive, always), 0.35)
 
 
@@ -94,8 +94,10 @@ def _large(run: Run) -> Iterator[Verdict]:
     yield Verdict("1,000 adaptive: unmuted", _of(most, lambda r: r.unmuted), 850, at_least=True)
     yield Verdict("1,000 adaptive: watched", _of(most, lambda r: r.watched), 1000, at_least=True)
     yield Verdict("1,000 adaptive: lost", _of(most, lambda r: r.lost), 0)
-    yield Verdict("1,000 adaptive: cores", _cost(most, lambda r: r.cores), 0.8)
-    yield Verdict("1,000 adaptive: MB over all processes", _cost(most, lambda r: r.rss_mb), 450)
+    yield Verdict("1,000 adaptive: cores", _of(_whole(most), lambda r: r.cores), 0.8)
+    yield Verdict(
+        "1,000 adaptive: MB over all processes", _of(_whole(most), lambda r: r.rss_mb), 450
+    )
     overdue = most.told.overdue if most is not None and most.told is not None else None
     yield Verdict("1,000 adaptive: microphones not heard for 3 minutes", overdue, 0)
     fair = [r for r in family(run, "large", "adaptive") if r.server_core < 0.9 and r.whole]
@@ -110,9 +112,10 @@ def _large(run: Run) -> Iterator[Verdict]:
 
 def _auto(run: Run) -> Iterator[Verdict]:
     shed = run.find("auto 300", "auto")
-    told = shed.told if shed is not None else None
     yield Verdict("300 as shipped: watched", _of(shed, lambda r: r.watched), 300, at_least=True)
-    yield Verdict("300 as shipped: cores", _cost(shed, lambda r: r.cores), LOAD_THRESHOLD)
+    shed = _whole(shed)
+    told = shed.told if shed is not None else None
+    yield Verdict("300 as shipped: cores", _of(shed, lambda r: r.cores), LOAD_THRESHOLD)
     resting = told.resting if told else None
     yield Verdict("300 as shipped: microphones that rest", resting, 1, at_least=True)
     # It is told what would be left with all shed, and more is done than that, but not many times.
@@ -126,7 +129,7 @@ def _auto(run: Run) -> Iterator[Verdict]:
 
 
 def _right(run: Run) -> Iterator[Verdict]:
-    always, adaptive = run.find("talk time", "always"), run.find("talk time", "adaptive")
+    always, adaptive = (_whole(run.find("talk time", watch)) for watch in ("always", "adaptive"))
     for prefix, burst in (("burst-1-5", "1.5 s"), ("burst-6-0", "6 s")):
         ratio = None
         if always and adaptive:
@@ -134,16 +137,16 @@ def _right(run: Run) -> Iterator[Verdict]:
             if base is not None and other is not None:
                 ratio = abs((1 + other) / (1 + base) - 1)
         yield Verdict(f"talk time adaptive beside always, bursts of {burst}", ratio, 0.1)
-    voices = run.find("voices", "adaptive")
+    voices = _whole(run.find("voices", "adaptive"))
     half = voices.speech.get("half") if voices else None
     found = half.hard_found / half.hard if half and half.hard else None
     yield Verdict("voices the server does not hear: found", found, 0.8, at_least=True)
     billed = half.hard_billed if half else None
     off = None if billed is None else abs(billed - 1)
     yield Verdict("their speech billed from then on, too little or too much", off, 0.2)
-    seen = run.find("cameras", "adaptive")
+    seen = _whole(run.find("cameras", "adaptive"))
     video = seen.video if seen else None
-    yield Verdict("50 with cameras, adaptive: ms/s", _cost(seen, lambda r: r.ms), 4)
+    yield Verdict("50 with cameras, adaptive: ms/s", _of(seen, lambda r: r.ms), 4)
     told = None
     if video is not None and video.freezes:
         told = (video.frozen_told + video.live_told) / (2 * video.freezes)
@@ -173,5 +176,8 @@ def _sharing(run: Run) -> Iterator[Verdict]:
 
 
 def _mb(run: Run, name: str, watch: str, unit: str) -> float | None:
-    """Memory for one more."""
-    return slope(points(family(run, name, watch), unit, lambda r: r.rss_mb))
+    """Memory for one more, if nobody was lost in any of the rows."""
+    rows = family(run, name, watch)
+    if not all(row.whole for row in rows):
+        return None
+    return slope(points(rows, unit, lambda r: r.rss_mb))

@@ -9,12 +9,13 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from pmon.app import messages as msg
 from pmon.app import place as place_module
 from pmon.app.media_child import MediaChild
-from pmon.app.place import Place
+from pmon.app.place import HUNG_S, Place
 from pmon.app.recycling import MOST_REFUSALS, RECYCLE_AGAIN_S, RECYCLE_EVERY_S
 from pmon.metadata import JobMetadata
 from pmon.settings import Settings
@@ -152,6 +153,83 @@ async def test_a_room_that_is_over_by_then_puts_nothing_off(stage: Stage) -> Non
     assert stage.kept == [{"a"}]
 
 
+async def test_one_replacement_follows_another_but_not_too_soon(stage: Stage) -> None:
+    """A process that is too large from the start stays so, whoever takes its place."""
+    for count in (1, 2):
+        assert await stage.recycle(RECYCLE_EVERY_S)
+        assert stage.alive == [False] * count + [True]
+        assert not stage.place.is_replaced
+        assert stage.place.works
+        assert not await stage.recycle(RECYCLE_EVERY_S / 2)
+
+
+async def test_there_are_two_until_the_old_one_has_left(stage: Stage) -> None:
+    """The next place was replaced meanwhile, and there was memory for one more, not for two."""
+    old = stage.children[0]
+    old.send = lambda message: old.handed_over.set()  # type: ignore[method-assign]
+    await stage.recycle(RECYCLE_EVERY_S)
+    assert stage.alive == [True, True]
+    assert stage.kept == [{"a"}]
+    assert stage.place.is_replaced
+    assert not await stage.recycle(RECYCLE_EVERY_S)
+    old.kill()
+    assert not stage.place.is_replaced
+
+
+async def test_a_room_that_came_after_the_next_one_was_asked_is_not_kept(stage: Stage) -> None:
+    stage.children[0]._leaves = False
+    await stage.recycle(RECYCLE_EVERY_S)
+    [job] = stage.place.slot.jobs.values()
+    stage.place.ask(msgspec.structs.replace(job, job="AJ_2", room="b"))
+    stage.children[0].handed_over.set()
+    await stage.settle()
+    assert stage.kept == [{"a"}]
+    stage.children[0].kill()
+
+
+async def test_what_the_next_one_says_is_no_sign_that_the_old_one_lives(stage: Stage) -> None:
+    stage.make = lambda: Child(None)
+    await stage.recycle(RECYCLE_EVERY_S)
+    stage.now += HUNG_S + 1
+    stage.says(stage.children[1], msg.HostStatus(rooms=[]))
+    stage.place.look_after(stage.now)
+    await stage.settle()
+    assert stage.alive == [False, True], "which goes on at once"
+
+
+@pytest.mark.parametrize("jobs", [True, False])
+@pytest.mark.parametrize("stage_of_it", ["prepares", "hands over"])
+async def test_a_drain_leaves_no_process_behind(stage: Stage, jobs: bool, stage_of_it: str) -> None:
+    if stage_of_it == "prepares":
+        stage.make = lambda: Child(None)
+    else:
+        stage.children[0]._leaves = False
+    await stage.recycle(RECYCLE_EVERY_S)
+    assert stage.alive == [True, True]
+    if not jobs:
+        stage.place.slot.heard(msg.JobEnded(job="AJ_1"))
+    draining = asyncio.create_task(stage.place.drain())
+    await stage.settle()
+    assert stage.place.slot.running == (stage_of_it == "prepares")
+    if stage_of_it == "prepares":  # the old one ends its session
+        stage.place.slot.heard(msg.JobEnded(job="AJ_1"))
+    stage.children[0].kill()
+    await stage.settle()
+    stage.place.slot.heard(msg.JobEnded(job="AJ_1"))
+    stage.children[1].kill()
+    await draining
+    drains = [msg.Drain() in child.sent for child in stage.children]
+    assert drains == [stage_of_it == "prepares", stage_of_it != "prepares" and jobs]
+
+
+async def test_a_kill_leaves_no_process_behind_that_prepares_itself(stage: Stage) -> None:
+    stage.make = lambda: Child(None)
+    await stage.recycle(RECYCLE_EVERY_S)
+    stage.place.kill()
+    await stage.settle()
+    assert stage.alive == [False, False]
+
+
 async def test_the_next_process_has_refused_nothing_yet(stage: Stage) -> None:
     """What was put off twice was taken over without the room by the next one, at once."""
     stage.make = lambda: Child(["a"])
@@ -234,7 +312,7 @@ async def test_who_has_nothing_to_take_over_any_more_ends_with_the_old_one(stage
     assert stage.alive == [False, False]
 
 
-async def test_a_drain_lets_go_where_no_process_can_be_started(
+async def test_a_drain_can_be_given_up_where_no_process_can_be_started(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It tried again and again without any pause, and no deadline of anybody's came to pass."""

@@ -39,6 +39,7 @@ class Place:
         """What it was asked to join or to watch, in order."""
         self.process: object = None
         self.is_replaced = False
+        self.hands_over_now = False
         self.reasons: list[tuple[str, Set[str]]] = []
         """What it was to be replaced for, and the rooms that were away then."""
         self._on_message = on_message
@@ -58,13 +59,23 @@ class Place:
     def is_busy(self, reported: float, microphones: int = 0) -> None:
         self.says(load(reported, microphones))
 
+    @property
+    def works(self) -> bool:
+        return self.slot.running or self.hands_over_now
+
     def dies(self, now: float = 0.0) -> None:
         self.slot.gone(now)
         self._on_gone(self, frozenset())
 
-    def hands_over(self, *, unprepared: Set[str] = frozenset()) -> None:
+    def begins_to_hand_over(self) -> None:
         self.slot.pause(0.0)
+        self.hands_over_now = True
+
+    def hands_over(self, *, unprepared: Set[str] = frozenset()) -> None:
+        self.begins_to_hand_over()
         self._on_gone(self, set(self.slot.rooms) - unprepared)
+        self.slot.ready(0.0)
+        self.hands_over_now = False
 
     def has_grown(self, mib: int) -> None:
         memory = SimpleNamespace(rss=mib << 20)
@@ -298,6 +309,47 @@ def test_whose_process_dies_before_it_told_of_them_is_unwatched(
     assert pool.unwatched == 0
 
 
+def test_a_job_for_everybody_names_them_by_their_checkpoints(
+    pool: Pool, places: list[Place]
+) -> None:
+    """A process that died before it told of its rooms had watched nobody."""
+    pool.handle(start("AJ_1", "a", participant=""))
+    for name in ("ann", "bob"):
+        places[0].slot.heard(msg.Checkpoint(job="AJ_1", participant=name, state=b"state"))
+    places[0].dies()
+    assert pool.unwatched == 2
+    places[0].slot.ready(0.0)
+    places[0].says(msg.HostStatus(rooms=[watched("a", "ann", "bob")]))
+    places[0].slot.heard(msg.Checkpoint(job="AJ_1", participant="eve", state=b"state"))
+    places[0].dies()
+    assert pool.unwatched == 3
+
+
+def test_who_had_left_or_whose_job_ended_is_not_unwatched(pool: Pool, places: list[Place]) -> None:
+    for name in ("ann", "bob", "cleo"):
+        pool.handle(start(f"AJ_{name}", "a", name))
+    room = watched("a", "ann", "bob", "cleo")
+    room.sessions[1] = msgspec.structs.replace(room.sessions[1], present=False)
+    places[0].says(msg.HostStatus(rooms=[room]))
+    places[0].dies()
+    assert pool.unwatched == 2
+    places[0].slot.heard(msg.JobEnded(job="AJ_cleo"))
+    assert pool.unwatched == 1
+    places[0].dies()
+    assert pool.unwatched == 1, "how the room stood is known from before"
+
+
+def test_who_comes_during_a_handover_is_not_unwatched(pool: Pool, places: list[Place]) -> None:
+    """All of the room counted, though two processes were in it."""
+    pool.handle(start("AJ_1", "a"))
+    places[0].says(msg.HostStatus(rooms=[watched("a", "ann")]))
+    places[0].begins_to_hand_over()
+    pool.handle(start("AJ_2", "a", "bob"))
+    assert pool.unwatched == 0
+    places[0].hands_over()
+    assert pool.unwatched == 0
+
+
 def test_who_comes_while_the_process_is_dead_is_unwatched(pool: Pool, places: list[Place]) -> None:
     pool.handle(start("AJ_1", "a"))
     places[0].dies()
@@ -314,7 +366,8 @@ def test_people_of_a_room_that_is_left_behind_are_unwatched(
     """One that is too large goes in the end, whether the next could join all rooms or not."""
     places[1].is_busy(1.0)
     pool.handle(start("AJ_1", "a"))
-    pool.handle(start("AJ_2", "b"))
+    for name in ("bob", "eve"):
+        pool.handle(start(f"AJ_{name}", "b", name))
     rooms = [watched("a", "ann"), watched("b", "bob", "eve")]
     places[0].says(msg.HostStatus(rooms=rooms))
     places[0].hands_over(unprepared={"b"})
@@ -330,7 +383,7 @@ def test_one_process_is_replaced_at_a_time_and_the_largest_first(
     pool.recycle(100 << 20)  # before any process is there
     for place, mib in zip(places, (120, 130), strict=True):
         place.has_grown(mib)
-    pool.recycle(125 << 20)
+    pool.recycle(100 << 20)
     pool.recycle(100 << 20)
     assert [place.reasons for place in places] == [
         [],

@@ -55,6 +55,10 @@ class Place:
         self._child: MediaChild | None = None
         self._next: MediaChild | None = None
         """One that prepares itself to take its place."""
+        self._to_join: list[str] = []
+        """The rooms that it was asked to join before."""
+        self._leaving: MediaChild | None = None
+        """One that has handed over, or is about to, until it is gone."""
         self._hands_over = False
         self._draining = asyncio.Event()
         self._heard_at = 0.0
@@ -76,8 +80,10 @@ class Place:
 
     @property
     def is_replaced(self) -> bool:
-        """Whether another process is about to take the place of this one."""
-        return self._hands_over or (self._recycling is not None and not self._recycling.done())
+        """Whether there are two processes: one prepares itself, or has not left yet."""
+        preparing = self._recycling is not None and not self._recycling.done()
+        leaving = self._leaving is not None and self._leaving.alive
+        return preparing or leaving
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name=self.slot.name)
@@ -105,7 +111,7 @@ class Place:
             self._warn_put_off("this one is not in all rooms just now", sorted(away))
             return False
         self._tries.begins(now)
-        self._recycling = asyncio.create_task(self._recycle(reason, away), name="recycle")
+        self._recycling = asyncio.create_task(self._recycle(reason), name="recycle")
         return True
 
     def look_after(self, now: float) -> None:
@@ -127,8 +133,9 @@ class Place:
 
     def kill(self) -> None:
         self._draining.set()
-        if self._task is not None:
-            self._task.cancel()
+        for task in (self._task, self._recycling):
+            if task is not None:
+                task.cancel()
         for child in (self._child, self._next):
             if child is not None:
                 child.kill()
@@ -184,8 +191,9 @@ class Place:
             self._child = self.process = None
         self._tries.gone()
         if self._hands_over and self._next is not None and self._next.alive:
-            self._on_gone(self, set(self.slot.rooms).difference(self._next.unprepared or ()))
+            self._on_gone(self, set(self._to_join).difference(self._next.unprepared or ()))
             return "it handed over", 0.0
+        self._hands_over = False
         pause_s = self.slot.gone(time.monotonic())
         self._on_gone(self, frozenset())
         if self._came_up.done() and not self._draining.is_set():
@@ -209,7 +217,7 @@ class Place:
         if not self._came_up.done():
             self._came_up.set_result(None)
 
-    async def _recycle(self, reason: str, away: Set[str]) -> None:
+    async def _recycle(self, reason: str) -> None:
         old = self._child
         if old is None:
             return
@@ -229,30 +237,30 @@ class Place:
             successor.kill()
             return
         self._next = successor
-        patience_s = PREPARE_S + msg.PREPARE_ROOM_S * len(self.slot.rooms)
         await _first_of(
             *(self._prepare(successor), self._draining.wait(), old.handed_over.wait()),
-            timeout_s=patience_s,
+            timeout_s=READY_S + self._patience_s,
         )
         if not old.alive:
             return  # it died, and this one goes on at once
-        if self._draining.is_set() or not self._can_take_over(successor, away):
+        if self._draining.is_set() or not self._can_take_over(successor):
             successor.kill()
             self._next = None
             return
         self._hands_over = True
+        self._leaving = old
         self.slot.pause(time.monotonic())
         old.send(msg.HandOver())
         asyncio.get_running_loop().call_later(LEAVE_S, old.kill)
 
-    def _can_take_over(self, successor: MediaChild, away: Set[str]) -> bool:
-        """Whether it is in all rooms, or in as many as the process that it replaces."""
+    def _can_take_over(self, successor: MediaChild) -> bool:
+        """Whether it is in all rooms, or has been waited for too often."""
         now = time.monotonic()
         if not successor.alive or successor.unprepared is None:
             log.warning("the process is not replaced: the other one is not ready")
             self._tries.failed(now)
             return False
-        missing = (set(successor.unprepared) & set(self.slot.rooms)) - away
+        missing = set(successor.unprepared) & set(self.slot.rooms)
         if missing and self._tries.put_off(now):
             self._warn_put_off("the other one could not join its rooms in time", sorted(missing))
             return False
@@ -265,8 +273,13 @@ class Place:
         await successor.ready.wait()
         if self.slot.workers is not None:
             successor.send(self.slot.workers)
-        successor.send(msg.Prepare(rooms=self.slot.rooms))
-        await successor.prepared.wait()
+        self._to_join = self.slot.rooms
+        successor.send(msg.Prepare(rooms=self._to_join))
+        await _first_of(successor.prepared.wait(), timeout_s=self._patience_s)
+
+    @property
+    def _patience_s(self) -> float:
+        return PREPARE_S + msg.PREPARE_ROOM_S * len(self.slot.rooms)
 
     def _heard(self, child: MediaChild, message: msg.FromHost) -> None:
         if isinstance(message, msg.Interrupted):

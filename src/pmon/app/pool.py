@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Set
 from contextlib import suppress
 
@@ -13,8 +12,8 @@ import psutil
 from pmon.app import messages as msg
 from pmon.app.place import MediaError, Place
 from pmon.app.reserved import PEOPLE_A_ROOM, Reserved
+from pmon.app.slot import Slot
 from pmon.monitor.listening.load import SERVER_CUT
-from pmon.monitor.people import people
 from pmon.monitor.view import RoomView
 from pmon.settings import Settings
 
@@ -39,9 +38,9 @@ class Pool:
         self._loads: dict[Place, msg.HostLoad] = {}
         self._anew: set[Place] = set()
         """Those whose process is gone and the next has said nothing yet."""
-        self._lost: dict[Place, dict[str, int]] = {}
-        """How many people were watched in each room that was lost with a process, until the next
-        one is in it."""
+        self._lost: dict[Place, dict[str, RoomView | None]] = {}
+        """How each room stood that was lost with a process, if that was told, until the next one is
+        in it."""
         self._reserved = {place: Reserved() for place in self._places}
 
     @property
@@ -51,10 +50,12 @@ class Pool:
 
     @property
     def unwatched(self) -> int:
-        """How many people nobody watches because their process died: those who were watched, or
-        those whom jobs are for, where these are more.
-        """
-        return sum(_people_of(place, lost) for place, lost in self._lost.items() if lost)
+        """How many people nobody watches because their process died."""
+        return sum(
+            _people_of(place.slot, room, view)
+            for place, lost in self._lost.items()
+            for room, view in lost.items()
+        )
 
     @property
     def loads(self) -> list[msg.HostLoad]:
@@ -106,8 +107,8 @@ class Pool:
             case msg.StartJob(room=room):
                 place = self._place_of(room)
                 place.ask(message)
-                if not place.slot.running and place in self._lost:
-                    self._lost[place].setdefault(room, 0)  # nobody joins it just now
+                if not place.works and place in self._lost:
+                    self._lost[place].setdefault(room, None)  # nobody joins it just now
                 self._reserved[place].add(time.monotonic(), _microphones(message))
             case msg.Prepare(rooms=rooms):
                 for room in rooms:
@@ -201,10 +202,9 @@ class Pool:
         self._anew.add(place)
         known = self._rooms.get(place, [])
         self._rooms[place] = [room for room in known if room.room in kept]
-        watched = {room.room: len(people([room])) for room in known}
-        lost = {room: watched.get(room, 0) for room in place.slot.rooms if room not in kept}
-        before = self._lost.get(place, {})
-        self._lost[place] = {room: max(n, before.get(room, 0)) for room, n in lost.items()}
+        views = self._lost.get(place, {}) | {view.room: view for view in known}
+        lost = {room: views.get(room) for room in place.slot.rooms if room not in kept}
+        self._lost[place] = lost
         if lost:
             self._on_message(msg.HostStatus(rooms=[]))  # it would say so if it could
 
@@ -225,8 +225,8 @@ class Pool:
         """What is joined, or nobody asks for any more, is not unwatched."""
         joined = {room.room for room in self._rooms[place] if room.connected}
         self._lost[place] = {
-            room: people
-            for room, people in self._lost.get(place, {}).items()
+            room: view
+            for room, view in self._lost.get(place, {}).items()
             if room in place.slot.rooms and room not in joined
         }
 
@@ -244,11 +244,16 @@ def _microphones(job: msg.StartJob) -> int:
     return 1 if job.participant else PEOPLE_A_ROOM
 
 
-def _people_of(place: Place, lost: dict[str, int]) -> int:
-    """Some may have got their job only when the process was dead."""
-    wanted = {(job.room, job.participant) for job in place.slot.jobs.values() if job.participant}
-    jobs = Counter(room for room, _ in wanted)
-    return sum(max(watched, jobs[room]) for room, watched in lost.items())
+def _people_of(slot: Slot, room: str, view: RoomView | None) -> int:
+    """How many people are to be watched in a room that was last seen so. Of those whom jobs are for
+    some may have left; whoever was there is still to be watched only if a job is for everybody.
+    """
+    sessions = [] if view is None else view.sessions
+    present = {session.participant for session in sessions if session.present}
+    gone = {session.participant for session in sessions} - present
+    wanted = slot.people(room) - gone
+    for_all = any(job.room == room and not job.participant for job in slot.jobs.values())
+    return len(wanted | present if for_all else wanted)
 
 
 def _rss(place: Place) -> int:

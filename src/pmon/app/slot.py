@@ -40,6 +40,16 @@ class Slot:
         """Where its jobs are, each once."""
         return list(dict.fromkeys(job.room for job in self.jobs.values()))
 
+    def people(self, room: str) -> set[str]:
+        """Whom its jobs in a room are for, as far as that is known: a job for everybody says so of
+        those who have had a session.
+        """
+        found: set[str] = set()
+        for name, job in self.jobs.items():
+            if job.room == room:
+                found.update([job.participant] if job.participant else self._states.get(name, ()))
+        return found
+
     # --- what goes to the process
 
     def ask(self, message: msg.ToHost) -> list[msg.ToHost]:
