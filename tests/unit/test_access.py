@@ -454,6 +454,21 @@ async def test_another_port_is_another_page() -> None:
         assert await log_in(client, TOKEN, **headers) == 403
 
 
+async def test_a_token_that_a_proxy_adds_opens_no_websocket_for_another_page() -> None:
+    headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} | bearer(TOKEN)
+    async with client_of(web_server(TOKEN)) as client:
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await client.ws_connect("/api/live", headers=headers)
+
+
+async def test_a_stream_is_not_opened_like_a_page() -> None:
+    """Over plain HTTP a browser does not say from where: a page opened all that there are."""
+    async with client_of(web_server()) as client:
+        assert await status(client, "/api/events", Accept="text/html,*/*;q=0.8") == 403
+        async with client.get("/api/events", headers={"Accept": "text/event-stream"}) as answer:
+            assert answer.status == 200
+
+
 async def test_a_front_end_elsewhere_may_show_a_token() -> None:
     """A proxy of its own may let it read the answer; no page can have a browser add a token."""
     headers = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": "empty"} | bearer(TOKEN)

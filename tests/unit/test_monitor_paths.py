@@ -780,6 +780,16 @@ class TestPicturesBehindTheOwnPath:
         assert call.raised() == FROZEN_3[:2]
         assert self.taken_back(call) == FROZEN_3[:2]
 
+    def test_a_bad_uplink_does_not_hide_that_the_path_was_well(self) -> None:
+        call = Call("ann", "bob", "cleo", cameras=True)
+        call.frames = {"C_ann": 0}
+        call.pass_time(45, fps=15)
+        call.pass_time(15, {"bob": 0.5}, fps=15, frozen=["ann"])
+        assert call.monitor.levels.paths.alive_until >= call.meeting.now - 5
+        self.outage(call)
+        assert ("ann", "video_frozen") in call.raised()
+        assert self.taken_back(call) == []
+
     def test_nor_is_a_single_frame_between_two_readings_close_to_each_other(self) -> None:
         call = self.muted()
         call.pass_time(15, fps=0)

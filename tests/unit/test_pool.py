@@ -329,7 +329,7 @@ def test_who_had_left_or_whose_job_ended_is_not_unwatched(pool: Pool, places: li
     for name in ("ann", "bob", "cleo"):
         pool.handle(start(f"AJ_{name}", "a", name))
     room = watched("a", "ann", "bob", "cleo")
-    room.sessions[1] = msgspec.structs.replace(room.sessions[1], present=False)
+    room.sessions[1] = msgspec.structs.replace(room.sessions[1], present=False, job="AJ_bob")
     places[0].says(msg.HostStatus(rooms=[room]))
     places[0].dies()
     assert pool.unwatched == 2
@@ -337,6 +337,29 @@ def test_who_had_left_or_whose_job_ended_is_not_unwatched(pool: Pool, places: li
     assert pool.unwatched == 1
     places[0].dies()
     assert pool.unwatched == 1, "how the room stood is known from before"
+
+
+def test_whose_room_is_not_joined_yet_is_unwatched(pool: Pool, places: list[Place]) -> None:
+    """Nobody is present there, as far as is known; a room may kill its process as it is joined."""
+    pool.handle(start("AJ_1", "a"))
+    room = watched("a", "ann")
+    room.sessions[0] = msgspec.structs.replace(room.sessions[0], present=False)
+    places[0].says(msg.HostStatus(rooms=[msgspec.structs.replace(room, connected=False)]))
+    places[0].dies()
+    assert pool.unwatched == 1
+
+
+def test_who_comes_back_while_the_process_is_dead_is_unwatched(
+    pool: Pool, places: list[Place]
+) -> None:
+    pool.handle(start("AJ_1", "a"))
+    room = watched("a", "ann")
+    room.sessions[0] = msgspec.structs.replace(room.sessions[0], present=False)
+    places[0].says(msg.HostStatus(rooms=[room]))
+    places[0].dies()
+    assert pool.unwatched == 0
+    pool.handle(start("AJ_2", "a"))
+    assert pool.unwatched == 1
 
 
 def test_who_comes_during_a_handover_is_not_unwatched(pool: Pool, places: list[Place]) -> None:

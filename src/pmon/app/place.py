@@ -136,7 +136,7 @@ class Place:
         for task in (self._task, self._recycling):
             if task is not None:
                 task.cancel()
-        for child in (self._child, self._next):
+        for child in (self._child, self._next, self._leaving):
             if child is not None:
                 child.kill()
 

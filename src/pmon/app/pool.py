@@ -248,10 +248,12 @@ def _people_of(slot: Slot, room: str, view: RoomView | None) -> int:
     """How many people are to be watched in a room that was last seen so. Of those whom jobs are for
     some may have left; whoever was there is still to be watched only if a job is for everybody.
     """
-    sessions = [] if view is None else view.sessions
-    present = {session.participant for session in sessions if session.present}
-    gone = {session.participant for session in sessions} - present
-    wanted = slot.people(room) - gone
+    present: set[str] = set()
+    gone: set[tuple[str, str]] = set()
+    if view is not None and view.connected:  # before that, nobody is known to be there
+        present = {session.participant for session in view.sessions if session.present}
+        gone = {(s.job, s.participant) for s in view.sessions if not s.present}
+    wanted = {participant for _, participant in slot.people(room) - gone}
     for_all = any(job.room == room and not job.participant for job in slot.jobs.values())
     return len(wanted | present if for_all else wanted)
 

@@ -40,14 +40,15 @@ class Slot:
         """Where its jobs are, each once."""
         return list(dict.fromkeys(job.room for job in self.jobs.values()))
 
-    def people(self, room: str) -> set[str]:
-        """Whom its jobs in a room are for, as far as that is known: a job for everybody says so of
-        those who have had a session.
+    def people(self, room: str) -> set[tuple[str, str]]:
+        """Job and participant, of whom its jobs in a room are for, as far as that is known: a job
+        for everybody says so of those who have had a session.
         """
-        found: set[str] = set()
+        found: set[tuple[str, str]] = set()
         for name, job in self.jobs.items():
             if job.room == room:
-                found.update([job.participant] if job.participant else self._states.get(name, ()))
+                people = [job.participant] if job.participant else self._states.get(name, ())
+                found.update((name, participant) for participant in people)
         return found
 
     # --- what goes to the process

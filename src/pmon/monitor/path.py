@@ -231,7 +231,9 @@ class Paths:
         """
         latest = sum(got.values(), NOTHING)
         lately = sum((inbound.lately for inbound in self._inbound.values()), NOTHING)
-        if latest.loss is not None and latest.loss < TOLERATED > lately.likely_at_most:
+        all_well = latest.loss is not None and latest.loss < TOLERATED > lately.likely_at_most
+        # One with a bad uplink does not hide it.
+        if all_well or any(r.likely_at_most < TOLERATED for r in got.values()):
             seconds = max(reception.seconds for reception in got.values())
             self.alive_until = max(self.alive_until, now - seconds)
 

@@ -86,9 +86,11 @@ class Access:
     def scope(self, request: web.Request) -> Scope:
         """What whoever asks may see. Raises RefusedError."""
         bearer = _bearer(request)
-        if bearer is not None:  # which no other page can have a browser send
+        # No other page can have a browser send one; but a proxy may add it to whatever comes.
+        if bearer is None or "Upgrade" in request.headers:
+            check_origin(request)
+        if bearer is not None:
             return self._scope_of(bearer, request)
-        check_origin(request)
         return self._without_bearer(request)
 
     def still(self, request: web.Request) -> Scope:
@@ -160,9 +162,14 @@ def check_origin(request: web.Request) -> None:
         ours = site in ("same-origin", "none") or _is_link(request)
     else:  # it is not told over plain HTTP, nor by what is no browser
         origin = request.headers.get("Origin")
-        ours = origin is None or _is_ours(origin, request)
+        ours = _is_ours(origin, request) if origin is not None else not _is_opened(request)
     if not ours:
         raise RefusedError(403, "this comes from another web page")
+
+
+def _is_opened(request: web.Request) -> bool:
+    """Whether a browser opens a stream like a page, which whoever reads it never does."""
+    return request.path in STREAMS and "text/html" in request.headers.get("Accept", "")
 
 
 def _is_ours(origin: str, request: web.Request) -> bool:
