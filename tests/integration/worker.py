@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 
 Line = dict[str, Any]
 
@@ -72,7 +73,12 @@ class Worker:
 
     async def __aexit__(self, *_: object) -> None:
         if self.process.returncode is None:
+            # One that stands still would go on when nobody waits for it, and hold the pipes open.
+            children = psutil.Process(self.process.pid).children()
             self.process.kill()
+            for child in children:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
         await self.process.wait()
         await asyncio.gather(*self._readers)
         said = self.stderr + "".join(map(str, self.lines))

@@ -237,10 +237,7 @@ class Place:
             successor.kill()
             return
         self._next = successor
-        await _first_of(
-            *(self._prepare(successor), self._draining.wait(), old.handed_over.wait()),
-            timeout_s=READY_S + self._patience_s,
-        )
+        await _first_of(self._prepare(successor), self._draining.wait(), old.handed_over.wait())
         if not old.alive:
             return  # it died, and this one goes on at once
         if self._draining.is_set() or not self._can_take_over(successor):
@@ -270,16 +267,16 @@ class Place:
         log.warning(f"the process is not replaced: {why}", process=self.slot.name, rooms=rooms)
 
     async def _prepare(self, successor: MediaChild) -> None:
-        await successor.ready.wait()
+        """Have it join the rooms, if it works soon, and wait for that, but not for ever."""
+        await _first_of(successor.ready.wait(), timeout_s=PREPARE_S)
+        if not successor.ready.is_set():
+            return
         if self.slot.workers is not None:
             successor.send(self.slot.workers)
         self._to_join = self.slot.rooms
         successor.send(msg.Prepare(rooms=self._to_join))
-        await _first_of(successor.prepared.wait(), timeout_s=self._patience_s)
-
-    @property
-    def _patience_s(self) -> float:
-        return PREPARE_S + msg.PREPARE_ROOM_S * len(self.slot.rooms)
+        patience_s = PREPARE_S + msg.PREPARE_ROOM_S * len(self._to_join)
+        await _first_of(successor.prepared.wait(), timeout_s=patience_s)
 
     def _heard(self, child: MediaChild, message: msg.FromHost) -> None:
         if isinstance(message, msg.Interrupted):
@@ -311,7 +308,7 @@ class Place:
             child.kill()
 
 
-async def _first_of(*works: Coroutine[Any, Any, Any], timeout_s: float) -> None:
+async def _first_of(*works: Coroutine[Any, Any, Any], timeout_s: float | None = None) -> None:
     """Wait for the first of these, for so long at most; the others are given up."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
