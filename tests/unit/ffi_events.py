@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
+from google.protobuf.message import DecodeError
 from livekit.rtc._proto import ffi_pb2
 
 from pmon import _tap
@@ -80,3 +81,29 @@ def tap_without_sdk() -> Iterator[None]:
 def change(**counts: int) -> dict[str, int]:
     """Counts now, less those given, where they differ."""
     return {name: now - counts[name] for name, now in _tap.counts().items() if now != counts[name]}
+
+
+def read_as_protobuf_does(data: bytes) -> bool:
+    """See that the tap takes for media only what protobuf reads alike. Returns whether it did."""
+    kind, stream, handle, at, num_channels, sample_rate, samples = _tap.read(data)
+    if kind in ("other", "broken"):
+        return False
+    event = ffi_pb2.FfiEvent()
+    try:
+        event.MergeFromString(data)
+    except DecodeError:
+        assert kind != "audio"  # of a picture the tap skips the description, broken or not
+        return True
+    which = event.WhichOneof("message")
+    assert which in ("audio_stream_event", "video_stream_event")
+    media = getattr(event, which)
+    assert media.stream_handle == stream
+    assert media.WhichOneof("message") == ("eos" if kind == "end" else "frame_received")
+    if kind == "video":
+        assert media.frame_received.buffer.handle.id == handle
+    elif kind == "audio":
+        frame = media.frame_received.frame
+        assert frame.handle.id == handle
+        assert (frame.info.data_ptr, frame.info.num_channels) == (at, num_channels)
+        assert (frame.info.sample_rate, frame.info.samples_per_channel) == (sample_rate, samples)
+    return True
