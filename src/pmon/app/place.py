@@ -295,8 +295,9 @@ class Place:
             )
             child.kill()
             self._on_message(self, message)
-        if child is not self._child or isinstance(message, msg.EventsLost):
-            return  # of one that prepares itself, or that has handed over
+            return
+        if child is not self._child:
+            return  # it prepares itself, or has handed over
         self.slot.heard(message)
         if not isinstance(message, msg.Checkpoint | msg.Drained):
             self._on_message(self, message)
