@@ -50,7 +50,7 @@ async def test_a_busy_process_listens_adaptively_by_itself(
         await worker.wait("track_published", PARTICIPANTS, within_s=60)
         shed = await worker.wait_for(lambda e: e["message"] == "listening adaptively", 90)
         assert shed["rooms_adaptive"] == shed["rooms"] == 1
-        port = next(line["http_port"] for line in worker.lines if "http_port" in line)
+        port = worker.http_port
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
             await until_some_rest(client)
             async with client.get("/worker") as answer:

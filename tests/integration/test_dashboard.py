@@ -16,8 +16,7 @@ import pytest_asyncio
 from browser import ELSEWHERE, chromium, open_page
 from conftest import Dispatch, Join, StartWorker
 from livekit import api
-from playwright.async_api import Browser, CDPSession, Page, expect
-from worker import Worker
+from playwright.async_api import Browser, Page, expect
 
 from pmon.cli.livekit_server import LocalServer
 from pmon.media.phrases import phrases
@@ -43,11 +42,6 @@ async def browser() -> AsyncIterator[Browser]:
         yield browser
 
 
-def port_of(worker: Worker) -> int:
-    (line,) = [line for line in worker.lines if line["message"] == "starting worker"]
-    return int(line["http_port"])
-
-
 async def keep(page: Page, name: str) -> None:
     if SCREENSHOTS:
         await page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
@@ -66,7 +60,7 @@ async def test_who_begins_to_speak_lights_up_within_a_second(
     await join("bob")
     await dispatch()
     await worker.wait("track_published", 2)
-    async with open_page(browser, f"http://127.0.0.1:{port_of(worker)}/dashboard") as page:
+    async with open_page(browser, f"http://127.0.0.1:{worker.http_port}/dashboard") as page:
         row = page.get_by_role("row", name="alice")
         await expect(row).to_be_visible()
         await expect(page.locator("#rows .row")).to_have_count(2)
@@ -101,7 +95,7 @@ async def test_an_issue_comes_and_goes(
     alice = await join("alice", camera=True)
     await dispatch(monitoring_type="video")
     await worker.wait("video_state", to="live")
-    async with open_page(browser, f"http://127.0.0.1:{port_of(worker)}/dashboard") as page:
+    async with open_page(browser, f"http://127.0.0.1:{worker.http_port}/dashboard") as page:
         row = page.get_by_role("row", name="alice")
         await expect(row.locator(".video")).to_contain_text("live")
         await asyncio.sleep(3)  # a picture that hardly began is not frozen but new
@@ -130,7 +124,7 @@ async def test_a_hostile_name_is_text(
     await join(HOSTILE)
     await dispatch()
     await worker.wait("track_published")
-    async with open_page(browser, f"http://127.0.0.1:{port_of(worker)}/dashboard") as page:
+    async with open_page(browser, f"http://127.0.0.1:{worker.http_port}/dashboard") as page:
         await expect(page.locator("#rows .name")).to_have_text(HOSTILE)
         assert await page.locator("img").count() == 0
         assert await page.title() == "pmon"
@@ -151,7 +145,7 @@ async def test_logging_in_with_the_token_and_with_one_of_livekit(
     await dispatch()
     await dispatch(room=f"{room}-2")
     await worker.wait("participant_connected", 2)
-    url = f"http://127.0.0.1:{port_of(worker)}/login"
+    url = f"http://127.0.0.1:{worker.http_port}/login"
     async with open_page(browser, url) as page:
         await page.get_by_label("Token").fill("no-token-of-this-worker")
         await page.get_by_role("button", name="Log in").click()
@@ -177,7 +171,7 @@ async def test_logging_in_from_another_machine_over_plain_http(
 ) -> None:
     """There browsers tell less of where a form comes from than on the machine itself."""
     worker = await start_worker(PMON_HTTP_TOKEN=TOKEN)
-    async with open_page(browser, f"http://{ELSEWHERE}:{port_of(worker)}/login") as page:
+    async with open_page(browser, f"http://{ELSEWHERE}:{worker.http_port}/login") as page:
         await page.get_by_label("Token").fill(TOKEN)
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_text("live", exact=True)).to_be_visible()
@@ -280,55 +274,6 @@ async def server() -> AsyncIterator[WebServer]:
     await server.aclose()
 
 
-@pytest.mark.timeout(120)
-async def test_five_hundred_rows_scroll_while_people_talk(
-    server: WebServer, browser: Browser
-) -> None:
-    """While rows change all the time; and levels are asked for of what is on the screen alone."""
-    server.rooms(rooms(500))
-    async with open_page(browser, f"http://127.0.0.1:{server.port}/dashboard") as page:
-        await expect(page.locator("#rows .row")).to_have_count(500)
-        await expect(page.locator("#shown")).to_have_text("500 shown")
-        first = await page.locator("#rows .row").first.element_handle()
-        devtools = await page.context.new_cdp_session(page)
-        await devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
-        talking = asyncio.create_task(_talk(server))
-        before_s = await _busy_s(devtools)
-        await page.evaluate(SCROLL)
-        used_s = await _busy_s(devtools) - before_s
-        talking.cancel()
-        last = page.locator("#rows .row").last
-        await last.scroll_into_view_if_needed()
-        await _until(lambda: "participant-499" in server.visible.get("room-9", ()))
-        visible = sum(map(len, server.visible.values()))
-        assert 5 < visible < 60, "the bottom of the page, and what is just above it"
-        async with _levels(server):
-            await expect(last.locator(".level .fill")).to_have_attribute("style", _over(0.1))
-        assert await last.locator(".name").is_visible()
-        assert first is not None
-        assert await first.evaluate("node => node.isConnected"), "rows are kept, not made anew"
-        assert used_s / FRAMES < 0.016, "there would be no time left in a picture"
-
-
-FRAMES = 200
-SCROLL = """async () => {
-  const bottom = () => document.documentElement.scrollHeight - innerHeight;
-  for (let frame = 1; frame <= 200; frame++) {
-    scrollTo(0, bottom() * frame / 200);
-    await new Promise(requestAnimationFrame);
-  }
-}"""
-
-
-async def _busy_s(devtools: CDPSession) -> float:
-    """CPU time of scripts, styles and layout, which others on the machine do not lengthen; to paint
-    is left out, for which there is no GPU here.
-    """
-    told = await devtools.send("Performance.getMetrics")
-    ours = ("ScriptDuration", "RecalcStyleDuration", "LayoutDuration")
-    return sum(float(m["value"]) for m in told["metrics"] if m["name"] in ours)
-
-
 @asynccontextmanager
 async def _levels(server: WebServer) -> AsyncIterator[None]:
     """Twice a second tell how loud those are who are looked at."""
@@ -352,16 +297,6 @@ async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - the page has nothing to wait on
             await asyncio.sleep(0.05)
-
-
-async def _talk(server: WebServer) -> None:
-    """Somebody begins or stops 40 times a second, as 1,000 people do."""
-    number = 0
-    while True:
-        number = (number + 7) % 500
-        for event in turn(number, datetime.now(UTC) - timedelta(seconds=2), 2.0):
-            server.event(event)
-            await asyncio.sleep(0.025)
 
 
 @pytest.mark.timeout(120)

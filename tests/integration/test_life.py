@@ -149,7 +149,7 @@ async def test_a_worker_may_start_before_its_server(
 
 async def test_http(start_worker: StartWorker, dispatch: Dispatch, join: Join) -> None:
     worker = await start_worker()
-    port = next(x["http_port"] for x in worker.lines if x["message"] == "starting worker")
+    port = worker.http_port
     await join("alice")
     await dispatch()
     await worker.wait("participant_connected")

@@ -160,7 +160,7 @@ async def test_a_media_process_that_lost_events_is_replaced(
     await alice.say(phrases()["welcome"])
     stopped = await worker.wait("speaking_stopped")
     assert stopped["turn_s"] == pytest.approx(alice.talk_time_s, abs=0.3)
-    port = next(line["http_port"] for line in worker.lines if "http_port" in line)
+    port = worker.http_port
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"http://127.0.0.1:{port}/metrics") as answer,

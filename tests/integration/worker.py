@@ -91,6 +91,10 @@ class Worker:
         return self._process
 
     @property
+    def http_port(self) -> int:
+        return next(int(line["http_port"]) for line in self.lines if "http_port" in line)
+
+    @property
     def events(self) -> list[Line]:
         return [line for line in self.lines if "type" in line]
 
