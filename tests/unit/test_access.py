@@ -469,6 +469,30 @@ async def test_a_stream_is_not_opened_like_a_page() -> None:
             assert answer.status == 200
 
 
+SAID = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+
+
+@pytest.mark.parametrize("headers", [SAID, {"Referer": "http://evil.example/"}])
+async def test_a_token_that_a_proxy_adds_opens_no_events_for_another_page(
+    headers: dict[str, str],
+) -> None:
+    """An image could not be read, and took the place of somebody who can."""
+    async with client_of(web_server(TOKEN)) as client:
+        assert await status(client, "/api/events", **headers | bearer(TOKEN)) == 403
+        assert await status(client, "/api/events", **bearer(TOKEN)) == 200
+
+
+async def test_over_plain_http_a_page_says_who_it_is_to_get_events_by_a_cookie() -> None:
+    """One on another port of the host took all places: a cookie is for all ports."""
+    server = web_server(TOKEN)
+    async with client_of(server, Accept="image/*,*/*;q=0.8") as client:
+        assert await log_in(client, TOKEN) == 303
+        own, other = (f"http://127.0.0.1:{port}/dashboard" for port in (server.port, 1))
+        assert await status(client, "/api/events", Referer=own) == 200
+        assert await status(client, "/api/events", Referer=other) == 403
+        assert await status(client, "/api/events") == 403
+
+
 async def test_a_front_end_elsewhere_may_show_a_token() -> None:
     """A proxy of its own may let it read the answer; no page can have a browser add a token."""
     headers = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": "empty"} | bearer(TOKEN)

@@ -222,6 +222,20 @@ async def test_a_drain_leaves_no_process_behind(stage: Stage, jobs: bool, stage_
     assert drains == [stage_of_it == "prepares", stage_of_it != "prepares" and jobs]
 
 
+async def test_a_drain_does_not_leave_one_behind_that_has_handed_over(stage: Stage) -> None:
+    old = stage.children[0]
+    old._leaves = False
+    await stage.recycle(RECYCLE_EVERY_S)
+    old.handed_over.set()
+    await stage.settle()
+    draining = asyncio.create_task(stage.place.drain())
+    await stage.settle()
+    stage.place.slot.heard(msg.JobEnded(job="AJ_1"))
+    stage.children[1].kill()
+    await draining
+    assert stage.alive == [False, False]
+
+
 async def test_a_kill_leaves_no_process_behind_that_prepares_itself(stage: Stage) -> None:
     stage.make = lambda: Child(None)
     await stage.recycle(RECYCLE_EVERY_S)
@@ -275,6 +289,37 @@ async def test_who_prepares_itself_goes_on_when_the_old_one_dies(stage: Stage) -
     assert [type(message) for message in stage.children[1].sent] == [msg.Prepare, msg.StartJob]
     assert stage.kept == [set()], "it may not be in any room yet"
     assert not stage.place.is_replaced
+
+
+async def test_one_that_does_not_work_yet_is_not_waited_for_when_the_old_one_dies(
+    stage: Stage,
+) -> None:
+    """It may hang, and had a minute for that, in which nobody watched."""
+    stage.make = lambda: Child(None, starts=False)
+    await stage.recycle(RECYCLE_EVERY_S)
+    stage.make = lambda: Child([])
+    stage.children[0].kill()
+    await stage.settle()
+    assert stage.alive == [False, False, True]
+    assert stage.place.works
+
+
+async def test_one_that_does_not_start_is_given_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place_module, "PREPARE_S", 0.01)
+    stage.make = lambda: Child(None, starts=False)
+    await stage.recycle(RECYCLE_EVERY_S)
+    async with asyncio.timeout(10):
+        while stage.children[1].alive:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await stage.settle()
+    assert stage.alive == [True, False]
+    assert stage.place.works
+    stage.make = lambda: Child([])
+    assert not await stage.recycle(RECYCLE_AGAIN_S / 2)
+    assert await stage.recycle(RECYCLE_AGAIN_S)
+    assert stage.alive == [False, False, True]
 
 
 async def test_one_that_dies_before_its_turn_has_taken_nothing_over(stage: Stage) -> None:

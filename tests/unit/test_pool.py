@@ -337,6 +337,25 @@ def test_who_had_left_or_whose_job_ended_is_not_unwatched(pool: Pool, places: li
     assert pool.unwatched == 1
     places[0].dies()
     assert pool.unwatched == 1, "how the room stood is known from before"
+    places[0].slot.ready(0.0)
+    nobody = [msgspec.structs.replace(s, present=False) for s in room.sessions]
+    not_joined = msgspec.structs.replace(room, connected=False, sessions=nobody)
+    places[0].says(msg.HostStatus(rooms=[not_joined]))
+    places[0].dies()
+    assert pool.unwatched == 1, "and what the next one did not know says nothing"
+
+
+def test_whose_session_ended_since_a_status_is_not_unwatched(
+    pool: Pool, places: list[Place]
+) -> None:
+    """The rooms that it tells of are some seconds old."""
+    pool.handle(start("AJ_1", "a", participant=""))
+    for name in ("ann", "bob"):
+        places[0].slot.heard(msg.Checkpoint(job="AJ_1", participant=name, state=b"state"))
+    places[0].says(msg.HostStatus(rooms=[watched("a", "ann", "bob")]))
+    places[0].slot.heard(msg.Checkpoint(job="AJ_1", participant="ann", state=None))
+    places[0].dies()
+    assert pool.unwatched == 1
 
 
 def test_whose_room_is_not_joined_yet_is_unwatched(pool: Pool, places: list[Place]) -> None:

@@ -130,6 +130,8 @@ class Place:
             self._child.send(msg.Drain())
         if self._task is not None:
             await asyncio.wait([self._task])
+        if self._leaving is not None:
+            self._leaving.kill()  # it has handed over
 
     def kill(self) -> None:
         self._draining.set()
@@ -173,6 +175,9 @@ class Place:
         """The life of one process. Returns what became of it, and how long to wait then."""
         child, self._next = self._next, None
         self._hands_over = False
+        if child is not None and not child.ready.is_set():
+            child.kill()  # it may hang, and nobody watches
+            child = None
         if child is None or not child.alive:
             child = await MediaChild.spawn(self._settings, self._heard)
         self._child = child

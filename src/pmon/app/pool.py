@@ -202,7 +202,9 @@ class Pool:
         self._anew.add(place)
         known = self._rooms.get(place, [])
         self._rooms[place] = [room for room in known if room.room in kept]
-        views = self._lost.get(place, {}) | {view.room: view for view in known}
+        # In a room that was not joined yet, nobody is known to have left since.
+        joined = {view.room: view for view in known if view.connected}
+        views = self._lost.get(place, {}) | joined
         lost = {room: views.get(room) for room in place.slot.rooms if room not in kept}
         self._lost[place] = lost
         if lost:
@@ -245,17 +247,13 @@ def _microphones(job: msg.StartJob) -> int:
 
 
 def _people_of(slot: Slot, room: str, view: RoomView | None) -> int:
-    """How many people are to be watched in a room that was last seen so. Of those whom jobs are for
-    some may have left; whoever was there is still to be watched only if a job is for everybody.
+    """How many people are to be watched in a room that was last seen so: those of its jobs, less
+    those who had left.
     """
-    present: set[str] = set()
     gone: set[tuple[str, str]] = set()
-    if view is not None and view.connected:  # before that, nobody is known to be there
-        present = {session.participant for session in view.sessions if session.present}
+    if view is not None:
         gone = {(s.job, s.participant) for s in view.sessions if not s.present}
-    wanted = {participant for _, participant in slot.people(room) - gone}
-    for_all = any(job.room == room and not job.participant for job in slot.jobs.values())
-    return len(wanted | present if for_all else wanted)
+    return len({participant for _, participant in slot.people(room) - gone})
 
 
 def _rss(place: Place) -> int:

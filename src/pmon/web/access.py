@@ -87,7 +87,7 @@ class Access:
         """What whoever asks may see. Raises RefusedError."""
         bearer = _bearer(request)
         # No other page can have a browser send one; but a proxy may add it to whatever comes.
-        if bearer is None or "Upgrade" in request.headers:
+        if bearer is None or request.path in STREAMS:
             check_origin(request)
         if bearer is not None:
             return self._scope_of(bearer, request)
@@ -162,14 +162,24 @@ def check_origin(request: web.Request) -> None:
         ours = site in ("same-origin", "none") or _is_link(request)
     else:  # it is not told over plain HTTP, nor by what is no browser
         origin = request.headers.get("Origin")
-        ours = _is_ours(origin, request) if origin is not None else not _is_opened(request)
+        ours = _is_ours(origin, request) if origin is not None else _may_be_ours(request)
     if not ours:
         raise RefusedError(403, "this comes from another web page")
 
 
-def _is_opened(request: web.Request) -> bool:
-    """Whether a browser opens a stream like a page, which whoever reads it never does."""
-    return request.path in STREAMS and "text/html" in request.headers.get("Accept", "")
+def _may_be_ours(request: web.Request) -> bool:
+    """Whether it may be no other page's. Of a stream that can be told over plain HTTP, too: nobody
+    who reads one opens it like a page, and a browser says which page it is for, if that page does
+    not forbid it. Ours do not, and who has a cookie is a browser.
+    """
+    if request.path not in STREAMS:
+        return True
+    if "text/html" in request.headers.get("Accept", ""):
+        return False
+    page = request.headers.get("Referer")
+    if page is None:
+        return cookie_name(request) not in request.cookies
+    return _is_ours("/".join(page.split("/")[:3]), request)
 
 
 def _is_ours(origin: str, request: web.Request) -> bool:
