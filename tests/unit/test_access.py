@@ -480,6 +480,8 @@ async def test_a_token_that_a_proxy_adds_opens_no_events_for_another_page(
     async with client_of(web_server(TOKEN)) as client:
         assert await status(client, "/api/events", **headers | bearer(TOKEN)) == 403
         assert await status(client, "/api/events", **bearer(TOKEN)) == 200
+        foreign = {"Cookie": "balanced_by=7"}
+        assert await status(client, "/api/events", **foreign | bearer(TOKEN)) == 200
 
 
 async def test_over_plain_http_a_page_says_who_it_is_to_get_events_by_a_cookie() -> None:

@@ -77,6 +77,36 @@ async def test_a_second_job_hears_what_comes_from_its_start_on(
     assert [s.coverage.heard_s for s in summaries] == [9.0, 2.0]
 
 
+async def test_what_is_left_for_another_process_tells_who_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """If this one dies, nobody is to be missed who had left; nor taken for gone who never came,
+    while nobody has looked.
+    """
+    monkeypatch.setattr(RoomConnection, "start", lambda _: None)
+    said: list[msg.FromHost] = []
+    nobody = Any
+    host = Host(load_settings(KEYS), nobody, Tier(), said.append)  # type: ignore[arg-type]
+    host.handle(job(1))
+    room, now = host._rooms["standup"], time.monotonic()
+
+    def absent() -> bool:
+        room.flush()
+        room.checkpoint(room.monitor.sessions.all())
+        [*_, last] = [m for m in said if isinstance(m, msg.Checkpoint)]
+        return last.absent
+
+    assert not absent()
+    room.monitor.connected("RM_1", [], now)
+    assert absent()
+    room.monitor.participant_joined(person("ann"), now)
+    assert not absent()
+    room.monitor.participant_left("ann", "client_initiated", now)
+    room.monitor.tick(now + 10)
+    assert absent()
+    await host.leave()
+
+
 async def test_levels_are_told_of_those_who_are_looked_at_and_while_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -171,6 +171,12 @@ def watched(room: str, *identities: str) -> RoomView:
     return RoomView(room=room, room_sid="RM_1", connected=True, time=BEGAN, sessions=sessions)
 
 
+def checkpoint(
+    job: str, participant: str, state: bytes | None = b"state", *, absent: bool = False
+) -> msg.Checkpoint:
+    return msg.Checkpoint(job=job, participant=participant, state=state, absent=absent)
+
+
 def counts(places: list[Place]) -> list[int]:
     return [len(set(place.rooms)) for place in places]
 
@@ -315,12 +321,12 @@ def test_a_job_for_everybody_names_them_by_their_checkpoints(
     """A process that died before it told of its rooms had watched nobody."""
     pool.handle(start("AJ_1", "a", participant=""))
     for name in ("ann", "bob"):
-        places[0].slot.heard(msg.Checkpoint(job="AJ_1", participant=name, state=b"state"))
+        places[0].says(checkpoint("AJ_1", name))
     places[0].dies()
     assert pool.unwatched == 2
     places[0].slot.ready(0.0)
     places[0].says(msg.HostStatus(rooms=[watched("a", "ann", "bob")]))
-    places[0].slot.heard(msg.Checkpoint(job="AJ_1", participant="eve", state=b"state"))
+    places[0].says(checkpoint("AJ_1", "eve"))
     places[0].dies()
     assert pool.unwatched == 3
 
@@ -328,38 +334,33 @@ def test_a_job_for_everybody_names_them_by_their_checkpoints(
 def test_who_had_left_or_whose_job_ended_is_not_unwatched(pool: Pool, places: list[Place]) -> None:
     for name in ("ann", "bob", "cleo"):
         pool.handle(start(f"AJ_{name}", "a", name))
-    room = watched("a", "ann", "bob", "cleo")
-    room.sessions[1] = msgspec.structs.replace(room.sessions[1], present=False, job="AJ_bob")
-    places[0].says(msg.HostStatus(rooms=[room]))
+    places[0].says(checkpoint("AJ_bob", "bob", absent=True))
     places[0].dies()
     assert pool.unwatched == 2
     places[0].slot.heard(msg.JobEnded(job="AJ_cleo"))
     assert pool.unwatched == 1
     places[0].dies()
-    assert pool.unwatched == 1, "how the room stood is known from before"
-    places[0].slot.ready(0.0)
-    nobody = [msgspec.structs.replace(s, present=False) for s in room.sessions]
-    not_joined = msgspec.structs.replace(room, connected=False, sessions=nobody)
-    places[0].says(msg.HostStatus(rooms=[not_joined]))
-    places[0].dies()
-    assert pool.unwatched == 1, "and what the next one did not know says nothing"
-
-
-def test_whose_session_ended_since_a_status_is_not_unwatched(
-    pool: Pool, places: list[Place]
-) -> None:
-    """The rooms that it tells of are some seconds old."""
-    pool.handle(start("AJ_1", "a", participant=""))
-    for name in ("ann", "bob"):
-        places[0].slot.heard(msg.Checkpoint(job="AJ_1", participant=name, state=b"state"))
-    places[0].says(msg.HostStatus(rooms=[watched("a", "ann", "bob")]))
-    places[0].slot.heard(msg.Checkpoint(job="AJ_1", participant="ann", state=None))
-    places[0].dies()
     assert pool.unwatched == 1
 
 
+def test_who_comes_back_is_unwatched_when_the_process_dies(pool: Pool, places: list[Place]) -> None:
+    """The rooms that it tells of are some seconds old."""
+    pool.handle(start("AJ_1", "a", participant=""))
+    for name in ("ann", "bob"):
+        places[0].says(checkpoint("AJ_1", name))
+    for absent in (True, False, True):
+        places[0].says(checkpoint("AJ_1", "bob", absent=absent))
+        places[0].dies()
+        assert pool.unwatched == (1 if absent else 2)
+    places[0].says(checkpoint("AJ_1", "bob", state=None))
+    places[0].says(checkpoint("AJ_1", "ann", state=None))
+    assert pool.unwatched == 0
+    places[0].says(checkpoint("AJ_1", "bob"))
+    assert pool.unwatched == 1, "with another session"
+
+
 def test_whose_room_is_not_joined_yet_is_unwatched(pool: Pool, places: list[Place]) -> None:
-    """Nobody is present there, as far as is known; a room may kill its process as it is joined."""
+    """A room may kill its process as it is joined."""
     pool.handle(start("AJ_1", "a"))
     room = watched("a", "ann")
     room.sessions[0] = msgspec.structs.replace(room.sessions[0], present=False)
@@ -372,9 +373,7 @@ def test_who_comes_back_while_the_process_is_dead_is_unwatched(
     pool: Pool, places: list[Place]
 ) -> None:
     pool.handle(start("AJ_1", "a"))
-    room = watched("a", "ann")
-    room.sessions[0] = msgspec.structs.replace(room.sessions[0], present=False)
-    places[0].says(msg.HostStatus(rooms=[room]))
+    places[0].says(checkpoint("AJ_1", "ann", absent=True))
     places[0].dies()
     assert pool.unwatched == 0
     pool.handle(start("AJ_2", "a"))

@@ -142,6 +142,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     participant: str
     """A room job has a session for each."""
     state: bytes | None
+    absent: bool = False
+    """They are known not to be there, though they may come back."""
 
 
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):

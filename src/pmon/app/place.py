@@ -131,7 +131,7 @@ class Place:
         if self._task is not None:
             await asyncio.wait([self._task])
         if self._leaving is not None:
-            self._leaving.kill()  # it has handed over
+            await self._leaving.gone()  # it has handed over, and leaves its rooms
 
     def kill(self) -> None:
         self._draining.set()

@@ -12,7 +12,6 @@ import psutil
 from pmon.app import messages as msg
 from pmon.app.place import MediaError, Place
 from pmon.app.reserved import PEOPLE_A_ROOM, Reserved
-from pmon.app.slot import Slot
 from pmon.monitor.listening.load import SERVER_CUT
 from pmon.monitor.view import RoomView
 from pmon.settings import Settings
@@ -38,9 +37,8 @@ class Pool:
         self._loads: dict[Place, msg.HostLoad] = {}
         self._anew: set[Place] = set()
         """Those whose process is gone and the next has said nothing yet."""
-        self._lost: dict[Place, dict[str, RoomView | None]] = {}
-        """How each room stood that was lost with a process, if that was told, until the next one is
-        in it."""
+        self._lost: dict[Place, set[str]] = {}
+        """The rooms that were lost with a process, until the next one is in them."""
         self._reserved = {place: Reserved() for place in self._places}
 
     @property
@@ -52,9 +50,7 @@ class Pool:
     def unwatched(self) -> int:
         """How many people nobody watches because their process died."""
         return sum(
-            _people_of(place.slot, room, view)
-            for place, lost in self._lost.items()
-            for room, view in lost.items()
+            len(place.slot.people(room)) for place, lost in self._lost.items() for room in lost
         )
 
     @property
@@ -108,7 +104,7 @@ class Pool:
                 place = self._place_of(room)
                 place.ask(message)
                 if not place.works and place in self._lost:
-                    self._lost[place].setdefault(room, None)  # nobody joins it just now
+                    self._lost[place].add(room)  # nobody joins it just now
                 self._reserved[place].add(time.monotonic(), _microphones(message))
             case msg.Prepare(rooms=rooms):
                 for room in rooms:
@@ -200,14 +196,9 @@ class Pool:
     def _gone(self, place: Place, kept: Set[str]) -> None:
         """The process is gone: another one goes on with its jobs, and is in the ``kept`` rooms."""
         self._anew.add(place)
-        known = self._rooms.get(place, [])
-        self._rooms[place] = [room for room in known if room.room in kept]
-        # In a room that was not joined yet, nobody is known to have left since.
-        joined = {view.room: view for view in known if view.connected}
-        views = self._lost.get(place, {}) | joined
-        lost = {room: views.get(room) for room in place.slot.rooms if room not in kept}
-        self._lost[place] = lost
-        if lost:
+        self._rooms[place] = [room for room in self._rooms.get(place, ()) if room.room in kept]
+        self._lost[place] = set(place.slot.rooms) - kept
+        if self._lost[place]:
             self._on_message(msg.HostStatus(rooms=[]))  # it would say so if it could
 
     def _heard(self, place: Place, message: msg.FromHost) -> None:
@@ -226,11 +217,7 @@ class Pool:
     def _watched_again(self, place: Place) -> None:
         """What is joined, or nobody asks for any more, is not unwatched."""
         joined = {room.room for room in self._rooms[place] if room.connected}
-        self._lost[place] = {
-            room: view
-            for room, view in self._lost.get(place, {}).items()
-            if room in place.slot.rooms and room not in joined
-        }
+        self._lost[place] = (self._lost.get(place, set()) & set(place.slot.rooms)) - joined
 
     def _heard_load(self, place: Place, load: msg.HostLoad) -> None:
         if place in self._anew:  # it has none of its microphones yet
@@ -244,16 +231,6 @@ class Pool:
 def _microphones(job: msg.StartJob) -> int:
     """How many a job is likely to bring: its participant's, or those of everybody."""
     return 1 if job.participant else PEOPLE_A_ROOM
-
-
-def _people_of(slot: Slot, room: str, view: RoomView | None) -> int:
-    """How many people are to be watched in a room that was last seen so: those of its jobs, less
-    those who had left.
-    """
-    gone: set[tuple[str, str]] = set()
-    if view is not None:
-        gone = {(s.job, s.participant) for s in view.sessions if not s.present}
-    return len({participant for _, participant in slot.people(room) - gone})
 
 
 def _rss(place: Place) -> int:

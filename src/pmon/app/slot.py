@@ -26,6 +26,8 @@ class Slot:
         self.jobs: dict[str, msg.StartJob] = {}
         self._states: dict[str, dict[str, bytes]] = {}
         """By job and participant."""
+        self._absent: set[tuple[str, str]] = set()
+        """Of these, who is known not to be there."""
         self.workers: msg.Workers | None = None
         self.running = False
         """A process is there and has been told of its jobs."""
@@ -40,15 +42,15 @@ class Slot:
         """Where its jobs are, each once."""
         return list(dict.fromkeys(job.room for job in self.jobs.values()))
 
-    def people(self, room: str) -> set[tuple[str, str]]:
-        """Job and participant, of whom its jobs in a room are for, as far as that is known: a job
-        for everybody says so of those who have had a session.
+    def people(self, room: str) -> set[str]:
+        """Who is to be watched in a room and there, as far as that is known: a job for everybody
+        says so of those who have a session.
         """
-        found: set[tuple[str, str]] = set()
+        found: set[str] = set()
         for name, job in self.jobs.items():
             if job.room == room:
                 people = [job.participant] if job.participant else self._states.get(name, ())
-                found.update((name, participant) for participant in people)
+                found.update(p for p in people if (name, p) not in self._absent)
         return found
 
     # --- what goes to the process
@@ -84,16 +86,20 @@ class Slot:
     def heard(self, message: msg.FromHost) -> None:
         """Take note of what the process said."""
         match message:
-            case msg.Checkpoint(job=job, participant=participant, state=state):
+            case msg.Checkpoint(job=job, participant=participant, state=state, absent=absent):
                 if job in self.jobs:
                     states = self._states.setdefault(job, {})
                     if state is None:
                         states.pop(participant, None)
                     else:
                         states[participant] = state
+                    self._absent.discard((job, participant))
+                    if absent:
+                        self._absent.add((job, participant))
             case msg.JobEnded(job=job):
                 self.jobs.pop(job, None)
                 self._states.pop(job, None)
+                self._absent = {key for key in self._absent if key[0] != job}
                 self._endings = [ending for ending in self._endings if self._is_due(ending)]
 
     def gone(self, now: float) -> float:

@@ -21,6 +21,7 @@ from pmon.monitor.clock import UtcAnchor
 from pmon.monitor.coverage import RoomJob
 from pmon.monitor.events import SessionEnded, SessionStarted
 from pmon.monitor.inputs import ParticipantInfo
+from pmon.monitor.link import Link
 from pmon.monitor.room import RoomMonitor
 from pmon.monitor.session import Session, SessionState
 from pmon.monitor.watch import Watch
@@ -96,7 +97,10 @@ class WatchedRoom:
         for session in sessions:
             state = self._encoder.encode(session.state())
             name = session.participant.identity
-            self._emit(Checkpoint(job=session.job, participant=name, state=state))
+            # Before the room is joined, nobody has been seen there who was not there before.
+            looked = session.ever_present or self.monitor.link is Link.CONNECTED
+            absent = looked and not session.present
+            self._emit(Checkpoint(job=session.job, participant=name, state=state, absent=absent))
 
     def start(self, message: StartJob, watch: Watch, now: float) -> None:
         """Watch for a job, from the sessions on that another process has left."""

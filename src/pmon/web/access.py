@@ -24,7 +24,8 @@ OPEN = ("/", "/ready", "/login", "/logout", "/static/{name}")
 """Probes have no token, and whoever logs in has none yet."""
 WHOLE = ("/metrics", "/worker")
 """They tell of all rooms together."""
-STREAMS = ("/api/events", "/api/live")
+EVENTS = "/api/events"
+STREAMS = (EVENTS, "/api/live")
 """They have few places, which stay taken."""
 PROXIED = ("Forwarded", "X-Real-IP", "Via")
 """And all that begin with X-Forwarded-."""
@@ -168,11 +169,11 @@ def check_origin(request: web.Request) -> None:
 
 
 def _may_be_ours(request: web.Request) -> bool:
-    """Whether it may be no other page's. Of a stream that can be told over plain HTTP, too: nobody
-    who reads one opens it like a page, and a browser says which page it is for, if that page does
-    not forbid it. Ours do not, and who has a cookie is a browser.
+    """Whether it may be no other page's. Of events that can be told over plain HTTP, too: nobody
+    who reads them opens them like a page, and a browser says which page they are for, if that page
+    does not forbid it. Ours do not, and who has a cookie is a browser.
     """
-    if request.path not in STREAMS:
+    if request.path != EVENTS:  # of a websocket a browser always says so
         return True
     if "text/html" in request.headers.get("Accept", ""):
         return False
