@@ -398,7 +398,12 @@ async def test_logging_out_ends_what_is_open(monkeypatch: pytest.MonkeyPatch) ->
     async with client_of(server) as client:
         async with client.post("/login", data={"token": TOKEN}):
             pass
-        async with client.ws_connect("/api/live") as page, client.get("/api/events") as answer:
+        own = {"Referer": f"http://127.0.0.1:{server.port}/dashboard"}
+        async with (
+            client.ws_connect("/api/live") as page,
+            client.get("/api/events", headers=own) as answer,
+        ):
+            assert answer.status == 200
             async with client.post("/logout"):
                 pass
             async with asyncio.timeout(5):
