@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 EVENTS = 600
 EVERY_S = 0.005
 """A thousand participants in meetings tell a tenth of that."""
-MOST_OF_A_POST = 1.8
+MOST_OF_A_POST = 2.0
+"""1.5 to 1.7 on a machine that does nothing else, up to 1.9 where others want its cores."""
 KEY, SECRET = "key", "secret" * 8
 
 RECEIVER = """
@@ -153,7 +154,7 @@ def test_all_outputs_of_an_event(benchmark: BenchmarkFixture, tmp_path: Path) ->
     with receiving() as url, open(os.devnull, "w") as stream:
         log.configure("json", "info", stream)
         try:
-            for turn in range(3):
+            for turn in range(5):
                 outputs_s.append(asyncio.run(all_outputs(tmp_path / str(turn), url)))
                 post_s.append(asyncio.run(bare_post(url)))
         finally:
